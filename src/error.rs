@@ -1,0 +1,169 @@
+//! Errors that are sentences: what is wrong, where, and what to do about it.
+
+use std::path::{Path, PathBuf};
+
+/// The result of everything here that can fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Every way in which Ornstein can fail, each with its place and its remedy.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// An experiment says something that cannot be: an unknown key, a wrong type, a value out of range.
+    #[error("{place}: {problem}; {remedy}")]
+    Experiment {
+        /// Where it stands, as `file:line: path.to.key` or `--set path.to.key`.
+        place: String,
+        /// What is wrong, with the offending value.
+        problem: String,
+        /// What to write instead.
+        remedy: String,
+    },
+    /// A command-line argument, or a pair of them, that cannot be.
+    #[error("{argument}: {problem}; {remedy}")]
+    Argument {
+        /// The flag as the user typed it.
+        argument: String,
+        /// What is wrong with it.
+        problem: String,
+        /// What to pass instead.
+        remedy: String,
+    },
+    /// A file that we were told to read is missing, truncated or of another kind.
+    #[error("{}: {problem}; {remedy}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+        /// How to mend it.
+        remedy: String,
+    },
+    /// A place that we were told to write to cannot be used at all.
+    #[error("cannot write {}: {source}; choose another folder with --out, or change its permissions", path.display())]
+    Unwritable {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the operating system says.
+        source: std::io::Error,
+    },
+    /// Writing failed half-way through a run: a full disk, a vanished folder.
+    #[error("writing {} failed: {source}; free some space and continue with --resume", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system says.
+        source: std::io::Error,
+    },
+    /// A number that is not finite.
+    #[error("{what} is not finite at step {step} (t = {t:.6e}); {remedy}")]
+    NonFinite {
+        /// What became infinite or NaN.
+        what: String,
+        /// The step, counted from 1.
+        step: usize,
+        /// The time (or, in training, a noise level) at which it happened.
+        t: f64,
+        /// What usually helps.
+        remedy: String,
+    },
+    /// Error control cannot meet its tolerance.
+    #[error("error control stopped at t = {t:.6e}: {problem}; {remedy}")]
+    Tolerance {
+        /// Where.
+        t: f64,
+        /// What happened.
+        problem: String,
+        /// What usually helps.
+        remedy: String,
+    },
+    /// The user asked us to stop.
+    #[error("interrupted; {remedy}")]
+    Interrupted {
+        /// How to go on from here.
+        remedy: String,
+    },
+    /// LibTorch failed: out of memory, an unsupported operation.
+    #[error("LibTorch: {0}")]
+    Torch(#[from] tch::TchError),
+}
+
+impl Error {
+    /// The exit code of the program: 2 for wrong input, 130 for an interrupt, 1 for a failure while running.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Error::Experiment { .. } | Error::Argument { .. } | Error::File { .. } | Error::Unwritable { .. } => 2,
+            Error::Interrupted { .. } => 130,
+            Error::Write { .. } | Error::NonFinite { .. } | Error::Tolerance { .. } | Error::Torch(_) => 1,
+        }
+    }
+
+    /// A wrong command-line argument.
+    pub fn argument(argument: impl Into<String>, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Error::Argument { argument: argument.into(), problem: problem.into(), remedy: remedy.into() }
+    }
+
+    /// A file that cannot be read as what it should be.
+    pub fn file(path: impl AsRef<Path>, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Error::File { path: path.as_ref().to_owned(), problem: problem.into(), remedy: remedy.into() }
+    }
+
+    /// A write that failed: turns an I/O error into one that names the file.
+    pub fn write(path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
+        move |source| Error::Write { path: path.as_ref().to_owned(), source }
+    }
+}
+
+/// A setting that cannot be, named relative to the thing that holds it; whoever knows the file adds the place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fault {
+    /// The path of the setting, as `covariances[1]`; empty for the thing itself.
+    pub key: String,
+    /// What is wrong, with the offending value.
+    pub problem: String,
+    /// What to write instead.
+    pub remedy: String,
+}
+
+impl Fault {
+    /// A fault at `key`.
+    pub fn new(key: impl Into<String>, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Fault { key: key.into(), problem: problem.into(), remedy: remedy.into() }
+    }
+
+    /// The same fault as seen from the holder of `parent`.
+    pub fn under(mut self, parent: &str) -> Self {
+        self.key = match self.key.as_str() {
+            "" => parent.to_owned(),
+            key if key.starts_with('[') => format!("{parent}{key}"),
+            key => format!("{parent}.{key}"),
+        };
+        self
+    }
+}
+
+/// Settings that a user may write: plain data that can say whether its values make sense together.
+pub trait Settings {
+    /// The first value that cannot be, if any.
+    ///
+    /// # Errors
+    /// The setting, what is wrong with it and what to write instead.
+    fn check(&self) -> Result<(), Fault> {
+        Ok(())
+    }
+}
+
+/// Refuses a value that is not a finite number greater than zero.
+pub fn positive(key: &str, value: f64) -> Result<(), Fault> {
+    if value.is_finite() && value > 0.0 {
+        return Ok(());
+    }
+    Err(Fault::new(key, format!("{value} is not a positive number"), "write a number greater than 0"))
+}
+
+/// Refuses a count of zero.
+pub fn at_least_one(key: &str, value: usize) -> Result<(), Fault> {
+    if value > 0 {
+        return Ok(());
+    }
+    Err(Fault::new(key, "0 is too small", "write a whole number of at least 1"))
+}

@@ -1,0 +1,208 @@
+//! Closed forms: the denoiser, the score and the density of Gaussians and Gaussian mixtures under every process.
+//!
+//! For data N(μ, Σ) with Σ = U Λ Uᵀ, x_t ~ N(α μ, α² Σ + σ² I) and
+//! D(x, t) = μ + U diag(α Λ/(α² Λ + σ²)) Uᵀ (x − α μ).
+//! A mixture weighs the denoisers of its components by their responsibilities for x_t.
+
+use std::sync::Arc;
+
+use tch::{Device, Kind, Tensor};
+
+use super::{Denoiser, Model};
+use crate::error::Fault;
+use crate::rng::Stream;
+use crate::sde::Sde;
+use crate::tensor;
+
+/// A mixture Σ_k w_k N(μ_k, U_k diag(Λ_k) U_kᵀ), in float64 on the CPU; one component makes it a Gaussian.
+#[derive(Debug)]
+pub struct Law {
+    /// w `[K]`, summing to one.
+    weights: Vec<f64>,
+    /// μ `[K, D]`.
+    means: Tensor,
+    /// Λ `[K, D]`, not negative.
+    eigenvalues: Tensor,
+    /// U `[K, D, D]`, eigenvectors in columns; none where the covariances are diagonal.
+    basis: Option<Tensor>,
+}
+
+impl Law {
+    /// N(μ, diag(spectrum)), the Gaussian in its eigenbasis.
+    pub fn spectrum(mean: &[f64], spectrum: &[f64]) -> Self {
+        assert_eq!(mean.len(), spectrum.len(), "a mean and a spectrum of different length");
+        let row = |values: &[f64]| Tensor::from_slice(values).unsqueeze(0);
+        Law { weights: vec![1.0], means: row(mean), eigenvalues: row(spectrum), basis: None }
+    }
+
+    /// N(μ, Σ).
+    ///
+    /// # Errors
+    /// A covariance with a negative eigenvalue.
+    pub fn gaussian(mean: &[f64], covariance: &[Vec<f64>]) -> Result<Self, Fault> {
+        Law::mixture(&[1.0], &[mean.to_vec()], &[covariance.to_vec()])
+            .map_err(|fault| Fault { key: "covariance".into(), ..fault })
+    }
+
+    /// Σ_k w_k N(μ_k, Σ_k); shapes `[K]`, `[K][D]` and `[K][D][D]`.
+    ///
+    /// # Errors
+    /// A covariance with a negative eigenvalue.
+    pub fn mixture(weights: &[f64], means: &[Vec<f64>], covariances: &[Vec<Vec<f64>>]) -> Result<Self, Fault> {
+        let (k, d) = (means.len() as i64, means[0].len() as i64);
+        let flat: Vec<f64> = covariances.iter().flatten().flatten().copied().collect();
+        let (eigenvalues, basis) = Tensor::from_slice(&flat).reshape([k, d, d]).linalg_eigh("L");
+        for i in 0..k {
+            let of_one = eigenvalues.get(i);
+            let (least, greatest) = (of_one.min().double_value(&[]), of_one.max().double_value(&[]));
+            // Round-off of the decomposition makes zeros slightly negative.
+            if least < -1e-12 * greatest.abs().max(1e-300) * d as f64 {
+                return Err(Fault::new(
+                    format!("covariances[{i}]"),
+                    format!("the matrix has the negative eigenvalue {least:.3e}"),
+                    "a covariance is positive semi-definite: check signs and off-diagonal entries",
+                ));
+            }
+        }
+        let flat: Vec<f64> = means.iter().flatten().copied().collect();
+        Ok(Law {
+            weights: weights.to_vec(),
+            means: Tensor::from_slice(&flat).reshape([k, d]),
+            eigenvalues: eigenvalues.clamp_min(0.0),
+            basis: Some(basis),
+        })
+    }
+
+    /// D, the number of coordinates.
+    pub fn dim(&self) -> usize {
+        self.means.size()[1] as usize
+    }
+
+    /// The samples `first..first + count` of the stream `[count, D]`, float64 on the CPU.
+    pub fn draw(&self, stream: Stream, first: u64, count: usize) -> Tensor {
+        let like = Tensor::empty([count as i64, self.dim() as i64], (Kind::Double, Device::Cpu));
+        let normals = tensor::normals(stream, first, 1, &like);
+        let component: Vec<i64> = (0..count as u64).map(|i| self.component(stream.uniform(first + i, 0))).collect();
+        let component = Tensor::from_slice(&component);
+        let mut x = normals * self.eigenvalues.sqrt().index_select(0, &component);
+        if let Some(basis) = &self.basis {
+            // One product a component rather than a gathered [count, D, D].
+            let rotated = Tensor::zeros_like(&x);
+            for k in 0..self.weights.len() as i64 {
+                let rows = component.eq(k).nonzero().squeeze_dim(1);
+                let part = x.index_select(0, &rows).matmul(&basis.get(k).tr());
+                let _ = rotated.shallow_clone().index_copy_(0, &rows, &part);
+            }
+            x = rotated;
+        }
+        x + self.means.index_select(0, &component)
+    }
+
+    /// The component at quantile `u` ∈ (0, 1] of the weights.
+    fn component(&self, u: f64) -> i64 {
+        let mut total = 0.0;
+        let at = self.weights.iter().position(|w| {
+            total += w;
+            u <= total
+        });
+        at.unwrap_or(self.weights.len() - 1) as i64
+    }
+}
+
+/// The exact denoiser of a [`Law`] under any process, in the kind and on the device that it was made for.
+#[derive(Debug)]
+pub struct Exact {
+    sde: Arc<dyn Sde>,
+    /// ln w `[K, 1]`.
+    log_weights: Tensor,
+    /// μ `[K, 1, D]`.
+    means: Tensor,
+    /// Λ `[K, 1, D]`.
+    eigenvalues: Tensor,
+    /// U `[K, D, D]`.
+    basis: Option<Tensor>,
+}
+
+impl Exact {
+    /// The denoiser of `law` under `sde`.
+    pub fn new(law: &Law, sde: Arc<dyn Sde>, options: (Kind, Device)) -> Self {
+        let to = |x: &Tensor| x.to_device(options.1).to_kind(options.0);
+        Exact {
+            sde,
+            log_weights: to(&Tensor::from_slice(&law.weights).log().unsqueeze(1)),
+            means: to(&law.means.unsqueeze(1)),
+            eigenvalues: to(&law.eigenvalues.unsqueeze(1)),
+            basis: law.basis.as_ref().map(to),
+        }
+    }
+
+    /// ln p_t(x) `[B]` of x `[B, …]`.
+    pub fn log_density(&self, x: &Tensor, t: f64) -> Tensor {
+        let projection = self.project(x, t);
+        let dim = projection.y.size()[2] as f64;
+        self.joint(&projection).logsumexp([0i64].as_slice(), false) - 0.5 * dim * std::f64::consts::TAU.ln()
+    }
+
+    /// x − α μ_k in the eigenbasis of each component, and its variances.
+    fn project(&self, x: &Tensor, t: f64) -> Projection {
+        let kernel = self.sde.kernel(t);
+        let centred = x.reshape([1, x.size()[0], -1]) - &self.means * kernel.alpha;
+        let y = match &self.basis {
+            Some(basis) => centred.matmul(basis),
+            None => centred,
+        };
+        let variance = &self.eigenvalues * (kernel.alpha * kernel.alpha) + kernel.sigma * kernel.sigma;
+        Projection { alpha: kernel.alpha, y, variance }
+    }
+
+    /// ln (w_k N(x; α μ_k, C_k)) `[K, B]`, up to the constant −(D/2) ln 2π.
+    fn joint(&self, Projection { y, variance, .. }: &Projection) -> Tensor {
+        let terms = y.square() / variance + variance.log();
+        &self.log_weights - terms.sum_dim_intlist([-1i64].as_slice(), false, y.kind()) * 0.5
+    }
+}
+
+struct Projection {
+    alpha: f64,
+    /// `[K, B, D]`
+    y: Tensor,
+    /// `[K, 1, D]`
+    variance: Tensor,
+}
+
+impl Denoiser for Exact {
+    fn sde(&self) -> &dyn Sde {
+        &*self.sde
+    }
+
+    fn denoise(&self, x: &Tensor, t: f64) -> Tensor {
+        let projection = self.project(x, t);
+        // Without noise and without spread, 0/0: the mean is known, so the gain is zero.
+        let gain = (&self.eigenvalues * projection.alpha / &projection.variance).nan_to_num(0.0, None, None);
+        let shrunk = &projection.y * gain;
+        let shift = match &self.basis {
+            Some(basis) => shrunk.matmul(&basis.transpose(1, 2)),
+            None => shrunk,
+        };
+        let x0 = shift + &self.means;
+        let x0 = if x0.size()[0] == 1 {
+            x0.squeeze_dim(0)
+        } else {
+            let responsibility = self.joint(&projection).softmax(0, x.kind()).unsqueeze(-1);
+            (x0 * responsibility).sum_dim_intlist([0i64].as_slice(), false, x.kind())
+        };
+        x0.reshape(x.size())
+    }
+}
+
+impl Model for Exact {
+    fn handle(&self) -> Box<dyn Model> {
+        Box::new(Exact {
+            sde: self.sde.clone(),
+            log_weights: self.log_weights.shallow_clone(),
+            means: self.means.shallow_clone(),
+            eigenvalues: self.eigenvalues.shallow_clone(),
+            basis: self.basis.as_ref().map(Tensor::shallow_clone),
+        })
+    }
+}

@@ -1,0 +1,95 @@
+//! A model is its denoiser D(x, t) = E[x₀ | x_t = x]; noise, score and velocity are algebra on one evaluation.
+
+pub mod exact;
+
+use std::cell::Cell;
+use std::fmt::Debug;
+
+use tch::Tensor;
+
+use crate::sde::{Kernel, Sde};
+use crate::tensor::combine;
+
+/// E[x₀ | x_t = x]: a trained model with its condition bound, a closed form, or guidance around either.
+pub trait Denoiser: Debug {
+    /// The process whose marginals it denoises.
+    fn sde(&self) -> &dyn Sde;
+
+    /// x `[B, …]` at time t ↦ E[x₀ | x_t = x] `[B, …]`, of the same kind and on the same device.
+    fn denoise(&self, x: &Tensor, t: f64) -> Tensor;
+}
+
+/// A denoiser that hands out further handles to the same weights, one for each thread.
+pub trait Model: Denoiser + Send {
+    /// A handle that shares storage with this one.
+    fn handle(&self) -> Box<dyn Model>;
+}
+
+/// One evaluation of a denoiser, and all that follows from it.
+#[derive(Debug)]
+pub struct Eval {
+    /// Time.
+    pub t: f64,
+    /// (α, σ) at that time.
+    pub kernel: Kernel,
+    /// The state `[B, …]`.
+    pub x: Tensor,
+    /// x̂₀ = D(x, t) `[B, …]`.
+    pub x0: Tensor,
+}
+
+impl Eval {
+    /// Evaluates `denoiser` at (x, t).
+    pub fn new(denoiser: &dyn Denoiser, x: Tensor, t: f64) -> Self {
+        let x0 = denoiser.denoise(&x, t);
+        Eval { t, kernel: denoiser.sde().kernel(t), x, x0 }
+    }
+
+    /// ε̂ = (x − α x̂₀)/σ.
+    pub fn noise(&self) -> Tensor {
+        let Kernel { alpha, sigma } = self.kernel;
+        combine(1.0 / sigma, &self.x, -alpha / sigma, &self.x0)
+    }
+
+    /// ∇ log p_t(x) = (α x̂₀ − x)/σ² (Tweedie).
+    pub fn score(&self) -> Tensor {
+        let Kernel { alpha, sigma } = self.kernel;
+        combine(-1.0 / (sigma * sigma), &self.x, alpha / (sigma * sigma), &self.x0)
+    }
+
+    /// The velocity of the probability-flow ODE, dx/dt = f x − ½ g² ∇ log p_t(x) = (f − λ′) x + λ′ α x̂₀.
+    pub fn velocity(&self, sde: &dyn Sde) -> Tensor {
+        let rate = sde.lambda_rate(self.t);
+        combine(sde.drift(self.t) - rate, &self.x, rate * self.kernel.alpha, &self.x0)
+    }
+}
+
+/// A denoiser that counts its evaluations: the number of function evaluations is measured, never derived.
+#[derive(Debug)]
+pub struct Counted<'a> {
+    inner: &'a dyn Denoiser,
+    count: Cell<usize>,
+}
+
+impl<'a> Counted<'a> {
+    /// Counts the evaluations of `inner` from zero.
+    pub fn new(inner: &'a dyn Denoiser) -> Self {
+        Counted { inner, count: Cell::new(0) }
+    }
+
+    /// Evaluations so far.
+    pub fn count(&self) -> usize {
+        self.count.get()
+    }
+}
+
+impl Denoiser for Counted<'_> {
+    fn sde(&self) -> &dyn Sde {
+        self.inner.sde()
+    }
+
+    fn denoise(&self, x: &Tensor, t: f64) -> Tensor {
+        self.count.set(self.count.get() + 1);
+        self.inner.denoise(x, t)
+    }
+}

@@ -1,0 +1,124 @@
+//! One Brownian path that every refinement shares.
+
+use tch::{Kind, Tensor};
+
+use super::Noise;
+use crate::rng::{Purpose, Stream};
+use crate::tensor;
+
+/// A Brownian path on [start, end] as a function of (seed, sample): the value at any time is the same whatever else is
+/// asked, so that solvers with different grids follow one path (Lévy's construction; Kidger 2022, virtual tree).
+///
+/// W(end) is drawn first, then midpoints by Brownian bridges down to the queried time, at most `DEPTH` levels; below
+/// that a last bridge gives the value. Cost: `DEPTH` normals per coordinate and query.
+#[derive(Debug)]
+pub struct BrownianPath {
+    path: Stream,
+    auxiliary: Stream,
+    first: u64,
+    draws: u32,
+    span: (f64, f64),
+    /// The last query and its value: the end of one step is the start of the next.
+    last: Option<(f64, Tensor)>,
+}
+
+/// Two to this many leaves: far below the step of any grid.
+const DEPTH: u32 = 24;
+
+impl BrownianPath {
+    /// The path of the samples `first..` of `seed` between two readings of the solver's clock, in either order.
+    pub fn new(seed: u64, first: u64, (a, b): (f64, f64)) -> Self {
+        BrownianPath {
+            path: Stream::new(seed, Purpose::Brownian),
+            auxiliary: Stream::new(seed, Purpose::Auxiliary),
+            first,
+            draws: 0,
+            span: (a.min(b), a.max(b)),
+            last: None,
+        }
+    }
+
+    /// W at a clock reading; W(start) = 0.
+    fn at(&self, like: &Tensor, time: f64) -> Tensor {
+        let (start, end) = self.span;
+        let slack = 1e-9 * (end - start);
+        assert!(
+            time >= start - slack && time <= end + slack,
+            "{time} is outside the Brownian path on [{start}, {end}]"
+        );
+        let like = Tensor::empty(like.size(), (Kind::Double, like.device()));
+        // Node 1 is the whole interval; the halves of node n are 2n and 2n + 1. Each owns one draw, its number.
+        let normal = |node: u32| tensor::normals(self.path, self.first, node, &like);
+        let (mut low, mut high) = (start, end);
+        let mut w_low = like.zeros_like();
+        let mut w_high = normal(0) * (end - start).sqrt();
+        let mut node = 1u32;
+        for _ in 0..DEPTH {
+            if time <= low {
+                return w_low;
+            }
+            if time >= high {
+                return w_high;
+            }
+            let middle = 0.5 * (low + high);
+            let w = (&w_low + &w_high) * 0.5 + normal(node) * (0.5 * (high - low).sqrt());
+            if time < middle {
+                (high, w_high, node) = (middle, w, 2 * node);
+            } else {
+                (low, w_low, node) = (middle, w, 2 * node + 1);
+            }
+        }
+        let fraction = ((time - low) / (high - low)).clamp(0.0, 1.0);
+        let spread = (fraction * (1.0 - fraction) * (high - low)).sqrt();
+        w_low * (1.0 - fraction) + w_high * fraction + normal(node) * spread
+    }
+}
+
+impl Noise for BrownianPath {
+    fn increment(&mut self, like: &Tensor, a: f64, b: f64) -> Tensor {
+        let from = match self.last.take() {
+            Some((time, w)) if time == a => w,
+            _ => self.at(like, a),
+        };
+        let to = self.at(like, b);
+        let increment = (&to - from).to_kind(like.kind());
+        self.last = Some((b, to));
+        increment
+    }
+
+    fn normal(&mut self, like: &Tensor) -> Tensor {
+        let z = tensor::normals(self.auxiliary, self.first, self.draws, like);
+        self.draws += 1;
+        z
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::Device;
+
+    /// Increments add up, have variance b − a, are uncorrelated on disjoint intervals, and do not depend on the grid.
+    #[test]
+    fn a_path_is_brownian_and_the_same_for_every_refinement() {
+        let like = Tensor::zeros([20_000, 1], (Kind::Double, Device::Cpu));
+        let times = [0.1, 0.35, 0.7, 1.9, 2.3];
+        let mut path = BrownianPath::new(5, 0, (2.3, 0.1));
+        let parts: Vec<Tensor> = times.windows(2).map(|w| path.increment(&like, w[0], w[1])).collect();
+        let whole = BrownianPath::new(5, 0, (0.1, 2.3)).increment(&like, 0.1, 2.3);
+        let sum = parts.iter().fold(like.shallow_clone(), |sum, part| sum + part);
+        assert!((sum - whole).abs().max().double_value(&[]) < 1e-12);
+        let mean = |x: Tensor| x.mean(Kind::Double).double_value(&[]);
+        let error = 5.0 * (2.0 / 20_000f64).sqrt();
+        for (part, w) in parts.iter().zip(times.windows(2)) {
+            let ratio = mean(part.square()) / (w[1] - w[0]);
+            assert!((ratio - 1.0).abs() < error, "variance ratio {ratio} on {w:?}");
+        }
+        for pair in parts.windows(2) {
+            let scale = (mean(pair[0].square()) * mean(pair[1].square())).sqrt();
+            assert!((mean(&pair[0] * &pair[1]) / scale).abs() < error);
+        }
+        let backwards = BrownianPath::new(5, 0, (0.1, 2.3)).increment(&like, 0.7, 0.35);
+        assert!((backwards + &parts[1]).abs().max().double_value(&[]) < 1e-12);
+    }
+}

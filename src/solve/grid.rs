@@ -1,0 +1,166 @@
+//! Time grids t₀ > t₁ > … > t_N, from the prior to the data.
+
+use std::fmt::Debug;
+
+use serde::{Deserialize, Serialize};
+use tch::Tensor;
+
+use super::{Step, Stepping, Verdict};
+use crate::error::{Fault, Result, Settings, positive};
+use crate::sde::Sde;
+
+/// A rule for placing N + 1 times between `t_max` and `t_min`.
+pub trait Grid: Debug + Send + Sync {
+    /// The time at the fraction `u` ∈ [0, 1] of the way from `t_max` to `t_min`.
+    fn at(&self, sde: &dyn Sde, u: f64) -> f64;
+
+    /// The N + 1 times of `steps` steps, strictly decreasing, both ends of the span included exactly.
+    fn times(&self, sde: &dyn Sde, steps: usize) -> Vec<f64> {
+        let span = sde.span();
+        let mut times: Vec<f64> = (0..=steps).map(|i| self.at(sde, i as f64 / steps as f64)).collect();
+        times[0] = span.t_max;
+        times[steps] = span.t_min;
+        times
+    }
+}
+
+/// Equal steps in t.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct UniformGrid {}
+
+impl Grid for UniformGrid {
+    fn at(&self, sde: &dyn Sde, u: f64) -> f64 {
+        let span = sde.span();
+        span.t_max + u * (span.t_min - span.t_max)
+    }
+}
+
+/// Equal steps in λ = ln(α/σ), half the logarithm of the signal-to-noise ratio (Lu et al. 2022).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogSnr {}
+
+impl Grid for LogSnr {
+    fn at(&self, sde: &dyn Sde, u: f64) -> f64 {
+        let (high, low) = ratios(sde);
+        sde.time_of_ratio(high.powf(1.0 - u) * low.powf(u))
+    }
+}
+
+/// Equal steps in κ^{1/ρ} (Karras et al. 2022, eq. 5); ρ = 7 is theirs, ρ = 1 is uniform in κ, ρ → ∞ is log-SNR.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Karras {
+    /// How strongly steps concentrate at low noise.
+    pub rho: f64,
+}
+
+impl Default for Karras {
+    fn default() -> Self {
+        Karras { rho: 7.0 }
+    }
+}
+
+impl Grid for Karras {
+    fn at(&self, sde: &dyn Sde, u: f64) -> f64 {
+        let (high, low) = ratios(sde);
+        let (high, low) = (high.powf(1.0 / self.rho), low.powf(1.0 / self.rho));
+        sde.time_of_ratio((high + u * (low - high)).powf(self.rho))
+    }
+}
+
+/// Equal steps in √t (Song et al. 2021, DDIM, “quadratic”).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Quadratic {}
+
+impl Grid for Quadratic {
+    fn at(&self, sde: &dyn Sde, u: f64) -> f64 {
+        let span = sde.span();
+        let (high, low) = (span.t_max.sqrt(), span.t_min.sqrt());
+        (high + u * (low - high)).powi(2)
+    }
+}
+
+/// κ at both ends of the span.
+fn ratios(sde: &dyn Sde) -> (f64, f64) {
+    let span = sde.span();
+    (sde.kernel(span.t_max).ratio(), sde.kernel(span.t_min).ratio())
+}
+
+/// Times written out, t₀ > … > t_N. The last may have σ = 0.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Explicit(pub Vec<f64>);
+
+impl Explicit {
+    /// The times, once each is known to be a time of `sde`.
+    ///
+    /// # Errors
+    /// A time outside the span, σ = 0 before the end.
+    pub fn times(&self, sde: &dyn Sde) -> Result<Vec<f64>, Fault> {
+        let span = sde.span();
+        let end = sde.time_of_data();
+        for (i, &t) in self.0.iter().enumerate() {
+            let last = i + 1 == self.0.len();
+            // Rounded copies of the ends, as a user would write them, are fine.
+            let slack = 1e-9 * span.t_max;
+            if !(t <= span.t_max + slack && (t >= span.t_min.min(span.t_train) - slack || (last && t == end))) {
+                return Err(Fault::new(
+                    format!("[{i}]"),
+                    format!("the time {t} is outside the span of the process"),
+                    format!(
+                        "write times between {} and {}; the last may also be {end}, where σ = 0",
+                        span.t_max, span.t_min
+                    ),
+                ));
+            }
+        }
+        Ok(self.0.clone())
+    }
+}
+
+impl Settings for UniformGrid {}
+impl Settings for LogSnr {}
+impl Settings for Quadratic {}
+
+impl Settings for Karras {
+    fn check(&self) -> Result<(), Fault> {
+        positive("rho", self.rho)
+    }
+}
+
+/// Stepping through given times.
+#[derive(Clone, Debug)]
+pub struct FixedGrid {
+    times: Vec<f64>,
+    /// The index of the end of the current step.
+    end: usize,
+}
+
+impl FixedGrid {
+    /// Steps through `times`.
+    ///
+    /// # Panics
+    /// Unless they are at least two and strictly decreasing.
+    pub fn new(times: Vec<f64>) -> Self {
+        assert!(times.len() >= 2 && times.windows(2).all(|w| w[0] > w[1]), "times must decrease strictly: {times:?}");
+        FixedGrid { times, end: 1 }
+    }
+}
+
+impl Stepping for FixedGrid {
+    fn start(&mut self) -> (f64, f64) {
+        (self.times[0], self.times[1])
+    }
+
+    fn judge(&mut self, _from: (&Tensor, f64), _to: (&Step, f64), _order: f64) -> Result<Verdict> {
+        self.end += 1;
+        Ok(self.times.get(self.end).map_or(Verdict::Finish, |&s| Verdict::Accept(s)))
+    }
+
+    fn steps(&self) -> Option<usize> {
+        Some(self.times.len() - 1)
+    }
+}

@@ -1,0 +1,196 @@
+//! The only loop over time.
+
+use std::fmt::Debug;
+
+use tch::{Device, Tensor};
+
+use super::{Churn, Context, Corrector, Noise, Solver, Step, Stepping, Verdict};
+use crate::error::{Error, Result};
+use crate::score::{Denoiser, Eval};
+
+/// A solver with what may surround it: a corrector before each step, churn before each step.
+#[derive(Debug)]
+pub struct Method {
+    /// Makes the steps.
+    pub solver: Box<dyn Solver>,
+    /// Runs at the start of each step.
+    pub corrector: Option<Box<dyn Corrector>>,
+    /// Runs before the corrector.
+    pub churn: Option<Churn>,
+}
+
+impl<S: Solver + 'static> From<S> for Method {
+    fn from(solver: S) -> Self {
+        Method { solver: Box::new(solver), corrector: None, churn: None }
+    }
+}
+
+/// A point that the integration has reached.
+#[derive(Debug)]
+pub struct Point {
+    /// The number of the step that led here, from 1.
+    pub step: usize,
+    /// Time.
+    pub t: f64,
+    /// The state `[B, …]`.
+    pub x: Tensor,
+}
+
+/// The reverse process from a state at the first time to the last: an iterator over accepted points, so that the
+/// caller's `for` is the callback.
+///
+/// Each step: churn, correction, evaluation, the solver's step, judgement. A step to σ = 0 is x = α D(x, t) for every
+/// solver, the only thing defined there. Whatever moves the state off the solver's trajectory clears the history.
+#[derive(Debug)]
+pub struct Integrator<'a> {
+    denoiser: &'a dyn Denoiser,
+    method: &'a Method,
+    stepping: Box<dyn Stepping>,
+    noise: &'a mut dyn Noise,
+    x: Tensor,
+    t: f64,
+    /// The proposed end of the current step.
+    s: f64,
+    /// The evaluation at (x, t), once made.
+    now: Option<Eval>,
+    past: Vec<Eval>,
+    step: usize,
+    finished: bool,
+    watch: Watch,
+}
+
+impl<'a> Integrator<'a> {
+    /// Integrates from `x` `[B, …]` at the first time of `stepping`.
+    pub fn new(
+        denoiser: &'a dyn Denoiser,
+        method: &'a Method,
+        mut stepping: Box<dyn Stepping>,
+        noise: &'a mut dyn Noise,
+        x: Tensor,
+    ) -> Self {
+        let (t, s) = stepping.start();
+        let (now, past, step, finished, watch) = (None, Vec::new(), 0, false, Watch::default());
+        Integrator { denoiser, method, stepping, noise, x, t, s, now, past, step, finished, watch }
+    }
+
+    /// Integrates to the end; `watch` sees each accepted point and may stop the run.
+    ///
+    /// # Errors
+    /// A state that is not finite, a tolerance that cannot be met, whatever `watch` returns.
+    pub fn run(mut self, mut watch: impl FnMut(&Point) -> Result<()>) -> Result<Tensor> {
+        for point in &mut self {
+            watch(&point?)?;
+        }
+        Ok(self.x)
+    }
+
+    /// Churn, correction and evaluation at the current point.
+    fn arrive(&mut self) -> Eval {
+        let mut cx = Context { denoiser: self.denoiser, noise: self.noise, past: &self.past };
+        let mut moved = false;
+        if let Some((x, t)) = self.method.churn.and_then(|churn| churn.apply(&mut cx, &self.x, self.t)) {
+            (self.x, self.t, moved) = (x, t, true);
+        }
+        if let Some(corrector) = &self.method.corrector {
+            (self.x, moved) = (corrector.correct(&mut cx, &self.x, self.t), true);
+        }
+        if moved {
+            self.past.clear();
+            self.now = None;
+        }
+        self.now.take().unwrap_or_else(|| Eval::new(self.denoiser, self.x.shallow_clone(), self.t))
+    }
+
+    /// The step from `now` to the proposed time.
+    fn propose(&mut self, now: &Eval) -> Step {
+        let end = self.denoiser.sde().kernel(self.s);
+        if end.sigma == 0.0 {
+            return (&now.x0 * end.alpha).into();
+        }
+        let mut cx = Context { denoiser: self.denoiser, noise: self.noise, past: &self.past };
+        self.method.solver.step(&mut cx, now, self.s)
+    }
+
+    /// Moves to an accepted point and files the evaluation that led there.
+    fn accept(&mut self, now: Eval, step: Step) -> Point {
+        if self.method.solver.memory() > 0 {
+            self.past.insert(0, now);
+            self.past.truncate(self.method.solver.memory());
+        }
+        (self.x, self.t, self.now) = (step.x, self.s, step.next);
+        self.step += 1;
+        self.watch.record(&self.x, self.step, self.t);
+        Point { step: self.step, t: self.t, x: self.x.shallow_clone() }
+    }
+
+    fn advance(&mut self) -> Result<Point> {
+        let now = self.arrive();
+        loop {
+            let step = self.propose(&now);
+            if let Some(problem) = self.noise.fault() {
+                return Err(Error::argument(
+                    "--noise",
+                    problem,
+                    "give one array of normals for each draw of the solver",
+                ));
+            }
+            let order = self.method.solver.order().of_error();
+            let next = match self.stepping.judge((&now.x, now.t), (&step, self.s), order)? {
+                Verdict::Reject(s) => {
+                    self.s = s;
+                    continue;
+                }
+                Verdict::Accept(next) => Some(next),
+                Verdict::Finish => None,
+            };
+            let point = self.accept(now, step);
+            self.s = next.unwrap_or(self.s);
+            self.finished = next.is_none();
+            self.watch.check(self.finished)?;
+            return Ok(point);
+        }
+    }
+}
+
+impl Iterator for Integrator<'_> {
+    type Item = Result<Point>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.finished {
+            return None;
+        }
+        let point = tch::no_grad(|| self.advance());
+        self.finished |= point.is_err();
+        Some(point)
+    }
+}
+
+/// Looks for numbers that are not finite without waiting for a GPU at every step: sums of 0·x stay on the device and
+/// are read now and then.
+#[derive(Debug, Default)]
+struct Watch {
+    pending: Vec<(usize, f64, Tensor)>,
+}
+
+/// How many steps a GPU may run ahead of the check.
+const LAG: usize = 16;
+
+impl Watch {
+    fn record(&mut self, x: &Tensor, step: usize, t: f64) {
+        self.pending.push((step, t, (x * 0.0).sum(x.kind())));
+    }
+
+    fn check(&mut self, last: bool) -> Result<()> {
+        let on_host = self.pending.last().is_some_and(|(_, _, sum)| sum.device() == Device::Cpu);
+        if !last && !on_host && self.pending.len() < LAG {
+            return Ok(());
+        }
+        for (step, t, sum) in self.pending.drain(..) {
+            if !sum.double_value(&[]).is_finite() {
+                let remedy = "take more steps, end at a larger t_min, or use --precision float64".to_owned();
+                return Err(Error::NonFinite { what: "the state".into(), step, t, remedy });
+            }
+        }
+        Ok(())
+    }
+}

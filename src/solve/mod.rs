@@ -1,0 +1,207 @@
+//! Solvers of the reverse process behind one integrator.
+//!
+//! A solver makes one step and is pure in its arguments; the integrator keeps the history of evaluations, and owns
+//! everything that all methods share: churn, correction, the last step to σ = 0, finiteness. One family of solvers is
+//! one file; to add another, write its file and name it in the experiment's list of choices.
+
+mod adaptive;
+mod ancestral;
+mod brownian;
+mod ddim;
+mod dpmpp_2m;
+mod edm_heun;
+mod euler_maruyama;
+mod grid;
+mod integrator;
+mod langevin;
+mod noise;
+mod reverse_diffusion;
+mod runge_kutta;
+mod sampler;
+
+pub use adaptive::{ErrorControl, Tolerance};
+pub use ancestral::{Ancestral, Variance};
+pub use brownian::BrownianPath;
+pub use ddim::Ddim;
+pub use dpmpp_2m::Dpmpp2m;
+pub use edm_heun::{Churn, EdmHeun};
+pub use euler_maruyama::EulerMaruyama;
+pub use grid::{Explicit, FixedGrid, Grid, Karras, LogSnr, Quadratic, UniformGrid};
+pub use integrator::{Integrator, Method, Point};
+pub use langevin::{AnnealedLangevin, Langevin};
+pub use noise::{Fresh, Noise, Replay};
+pub use reverse_diffusion::ReverseDiffusion;
+pub use runge_kutta::{Bosh3, Dopri5, Euler, Heun, Rk4, Tableau};
+pub use sampler::{NoiseSource, Run, Sampler, Schedule, prior};
+
+use std::fmt::Debug;
+
+use tch::Tensor;
+
+use crate::error::Result;
+use crate::score::{Denoiser, Eval};
+use crate::sde::{Kernel, Sde};
+
+/// What a solver claims: its error falls as (step size)^order. `tests/orders.rs` holds it to account.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Order {
+    /// Towards the solution of the probability-flow ODE; none for stochastic solvers.
+    pub ode: Option<f64>,
+    /// Of expectations under the reverse SDE; none for deterministic solvers.
+    pub weak: Option<f64>,
+    /// Of paths of the reverse SDE, on one Brownian motion; none for deterministic solvers.
+    pub strong: Option<f64>,
+}
+
+impl Order {
+    /// A deterministic solver of the given order.
+    pub const fn ode(order: f64) -> Self {
+        Order { ode: Some(order), weak: None, strong: None }
+    }
+
+    /// A stochastic solver of the given orders.
+    pub const fn sde(weak: f64, strong: f64) -> Self {
+        Order { ode: None, weak: Some(weak), strong: Some(strong) }
+    }
+
+    /// The order that error control may use.
+    pub fn of_error(&self) -> f64 {
+        self.ode.or(self.weak).unwrap_or(1.0)
+    }
+}
+
+/// The clock on which a solver's Brownian motion runs, so that its noise is an increment W(c(s)) − W(c(t)).
+///
+/// Solvers that share a clock share their noise on a [`BrownianPath`], whatever their grids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clock {
+    /// t itself: the noise of the reverse SDE is g dw̄.
+    Time,
+    /// κ²: the noise of the forward transition, σ² = α² Δκ².
+    Ratio,
+    /// κ⁻²: the noise of the exact reverse transition given x̂₀, σ_s² (1 − e^{−2h}) = σ_s² κ_s² Δκ⁻².
+    InverseRatio,
+}
+
+impl Clock {
+    /// The clock's reading at time t.
+    pub fn at(self, sde: &dyn Sde, t: f64) -> f64 {
+        match self {
+            Clock::Time => t,
+            Clock::Ratio => sde.kernel(t).ratio().powi(2),
+            Clock::InverseRatio => sde.kernel(t).ratio().powi(-2),
+        }
+    }
+}
+
+/// What a step may use beside the current evaluation: the model, its noise and the past.
+#[derive(Debug)]
+pub struct Context<'a> {
+    denoiser: &'a dyn Denoiser,
+    noise: &'a mut dyn Noise,
+    past: &'a [Eval],
+}
+
+impl Context<'_> {
+    /// The process.
+    pub fn sde(&self) -> &dyn Sde {
+        self.denoiser.sde()
+    }
+
+    /// (α, σ) at time t.
+    pub fn kernel(&self, t: f64) -> Kernel {
+        self.sde().kernel(t)
+    }
+
+    /// Earlier evaluations on this trajectory, newest first; at most [`Solver::memory`] of them.
+    pub fn past(&self) -> &[Eval] {
+        self.past
+    }
+
+    /// Evaluates the model: one function evaluation.
+    pub fn eval(&self, x: Tensor, t: f64) -> Eval {
+        Eval::new(self.denoiser, x, t)
+    }
+
+    /// The increment of the solver's Brownian motion from time t to s, shaped like `like`.
+    pub fn brownian(&mut self, clock: Clock, like: &Tensor, t: f64, s: f64) -> Tensor {
+        let (a, b) = (clock.at(self.denoiser.sde(), t), clock.at(self.denoiser.sde(), s));
+        self.noise.increment(like, a, b)
+    }
+
+    /// Standard normals outside the Brownian motion, shaped like `like`.
+    pub fn normal(&mut self, like: &Tensor) -> Tensor {
+        self.noise.normal(like)
+    }
+}
+
+/// The outcome of one step.
+#[derive(Debug)]
+pub struct Step {
+    /// The state at the end of the step.
+    pub x: Tensor,
+    /// An estimate of the step's local error, shaped like `x`, where the method has one.
+    pub error: Option<Tensor>,
+    /// The evaluation at the end of the step, where the method made it anyway.
+    pub next: Option<Eval>,
+}
+
+impl From<Tensor> for Step {
+    fn from(x: Tensor) -> Self {
+        Step { x, error: None, next: None }
+    }
+}
+
+/// One step x_t ↦ x_s, s < t, of the reverse process; pure in its arguments. σ_s > 0 always: the integrator makes the
+/// step to σ = 0 itself.
+pub trait Solver: Debug + Send + Sync {
+    /// The claimed orders.
+    fn order(&self) -> Order;
+
+    /// How many past evaluations a step uses.
+    fn memory(&self) -> usize {
+        0
+    }
+
+    /// The clock of its noise.
+    fn clock(&self) -> Clock {
+        Clock::Time
+    }
+
+    /// x_s from the evaluation at x_t.
+    fn step(&self, cx: &mut Context, now: &Eval, s: f64) -> Step;
+}
+
+/// Moves x at fixed t, for example towards p_t. It restarts multistep history.
+pub trait Corrector: Debug + Send + Sync {
+    /// x `[B, …]` at time t, corrected.
+    fn correct(&self, cx: &mut Context, x: &Tensor, t: f64) -> Tensor;
+}
+
+/// Where steps end and whether a proposed one stands: a fixed grid, or error control.
+pub trait Stepping: Debug {
+    /// The first time and the end of the first step.
+    fn start(&mut self) -> (f64, f64);
+
+    /// Judges the step from (x, t) to (step, s) of a method whose error is of order `order` + 1.
+    ///
+    /// # Errors
+    /// When no step size can serve.
+    fn judge(&mut self, from: (&Tensor, f64), to: (&Step, f64), order: f64) -> Result<Verdict>;
+
+    /// The number of steps where it is known beforehand.
+    fn steps(&self) -> Option<usize> {
+        None
+    }
+}
+
+/// The judgement on a step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Verdict {
+    /// It stands; the next step ends at this time.
+    Accept(f64),
+    /// It does not stand; try again to this time.
+    Reject(f64),
+    /// It stands and was the last.
+    Finish,
+}

@@ -1,0 +1,40 @@
+//! The reverse-diffusion predictor.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Clock, Context, Order, Solver, Step};
+use crate::error::Settings;
+use crate::score::Eval;
+
+/// The reverse-diffusion predictor (Song et al. 2021, Algorithm 2 and Appendix E): the discretised forward transition
+/// x_t = a x_s + b z, reversed.
+///
+/// With the exact transition of any process, a = α_t/α_s and b² = α_t² (κ_t² − κ_s²):
+/// x_s = (2 − a) x + b² score + b ξ. For VP, a = √(1 − β_i) and b² = β_i; for VE, a = 1 and b² = σ_t² − σ_s².
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ReverseDiffusion {}
+
+impl Solver for ReverseDiffusion {
+    fn order(&self) -> Order {
+        Order::sde(1.0, 1.0)
+    }
+
+    fn clock(&self) -> Clock {
+        Clock::Ratio
+    }
+
+    fn step(&self, cx: &mut Context, now: &Eval, s: f64) -> Step {
+        let (k, ks) = (now.kernel, cx.kernel(s));
+        let a = k.alpha / ks.alpha;
+        let b_sq = k.alpha * k.alpha * (k.ratio() - ks.ratio()) * (k.ratio() + ks.ratio());
+        let gain = b_sq / (k.sigma * k.sigma);
+        let noise = cx.brownian(Clock::Ratio, &now.x, now.t, s);
+        let mut x = &now.x * (2.0 - a - gain);
+        x += &now.x0 * (gain * k.alpha);
+        x += noise * k.alpha;
+        x.into()
+    }
+}
+
+impl Settings for ReverseDiffusion {}

@@ -1,0 +1,213 @@
+//! Explicit Runge–Kutta methods on the probability-flow ODE in t.
+
+use serde::{Deserialize, Serialize};
+use tch::Tensor;
+
+use super::{Context, Order, Solver, Step, Tolerance};
+use crate::error::{Fault, Settings, positive};
+use crate::score::Eval;
+
+/// An explicit Runge–Kutta method: its numbers, proved when the program is compiled.
+///
+/// k_i = v(x + h Σ_j a_ij k_j, t + c_i h),  x_s = x + h Σ_i b_i k_i.
+/// The error estimate is h Σ_i e_i k_i, with v(x_s, s) as one more stage, which is the first stage of the next step.
+#[derive(Debug)]
+pub struct Tableau {
+    a: &'static [&'static [f64]],
+    b: &'static [f64],
+    c: &'static [f64],
+    error: Option<&'static [f64]>,
+    order: f64,
+}
+
+impl Tableau {
+    /// Checks Σ b = 1, Σ_j a_ij = c_i and Σ e = 0; a wrong number does not compile.
+    const fn proved(self) -> Self {
+        assert!(
+            self.a.len() == self.c.len() && self.b.len() == self.c.len() + 1,
+            "one row of a for each stage but the first"
+        );
+        assert!(near(sum(self.b), 1.0), "the weights must sum to one");
+        let mut i = 0;
+        while i < self.a.len() {
+            assert!(self.a[i].len() == i + 1 && near(sum(self.a[i]), self.c[i]), "each row of a must sum to its c");
+            i += 1;
+        }
+        if let Some(error) = self.error {
+            assert!(error.len() == self.b.len() + 1 && near(sum(error), 0.0), "the error weights must sum to zero");
+        }
+        self
+    }
+
+    /// One step from `now` to time s, with an error estimate if asked for.
+    fn step(&self, cx: &mut Context, now: &Eval, s: f64, estimate: bool) -> Step {
+        let h = s - now.t;
+        let mut k = Vec::with_capacity(self.b.len() + 1);
+        k.push(now.velocity(cx.sde()));
+        for (a, c) in self.a.iter().zip(self.c) {
+            let stage = cx.eval(advance(&now.x, h, a, &k), now.t + c * h);
+            k.push(stage.velocity(cx.sde()));
+        }
+        let x = advance(&now.x, h, self.b, &k);
+        let Some(weights) = self.error.filter(|_| estimate) else { return x.into() };
+        let next = cx.eval(x.shallow_clone(), s);
+        k.push(next.velocity(cx.sde()));
+        let error = advance(&x.zeros_like(), h, weights, &k);
+        Step { x, error: Some(error), next: Some(next) }
+    }
+}
+
+/// x + h Σ w_i k_i.
+fn advance(x: &Tensor, h: f64, weights: &[f64], k: &[Tensor]) -> Tensor {
+    let mut out: Option<Tensor> = None;
+    for (w, k) in weights.iter().zip(k).filter(|(w, _)| **w != 0.0) {
+        match &mut out {
+            None => out = Some(x + k * (h * w)),
+            Some(out) => *out += k * (h * w),
+        }
+    }
+    out.expect("a Runge–Kutta row has a weight that is not zero")
+}
+
+const fn sum(values: &[f64]) -> f64 {
+    let (mut total, mut i) = (0.0, 0);
+    while i < values.len() {
+        total += values[i];
+        i += 1;
+    }
+    total
+}
+
+const fn near(a: f64, b: f64) -> bool {
+    a - b < 1e-12 && b - a < 1e-12
+}
+
+const EULER: Tableau = Tableau { a: &[], b: &[1.0], c: &[], error: None, order: 1.0 }.proved();
+
+const HEUN: Tableau = Tableau { a: &[&[1.0]], b: &[0.5, 0.5], c: &[1.0], error: None, order: 2.0 }.proved();
+
+const RK4: Tableau = Tableau {
+    a: &[&[0.5], &[0.0, 0.5], &[0.0, 0.0, 1.0]],
+    b: &[1.0 / 6.0, 1.0 / 3.0, 1.0 / 3.0, 1.0 / 6.0],
+    c: &[0.5, 0.5, 1.0],
+    error: None,
+    order: 4.0,
+}
+.proved();
+
+const BOSH3: Tableau = Tableau {
+    a: &[&[0.5], &[0.0, 0.75]],
+    b: &[2.0 / 9.0, 1.0 / 3.0, 4.0 / 9.0],
+    c: &[0.5, 0.75],
+    error: Some(&[-5.0 / 72.0, 1.0 / 12.0, 1.0 / 9.0, -1.0 / 8.0]),
+    order: 3.0,
+}
+.proved();
+
+const DOPRI5: Tableau = Tableau {
+    a: &[
+        &[1.0 / 5.0],
+        &[3.0 / 40.0, 9.0 / 40.0],
+        &[44.0 / 45.0, -56.0 / 15.0, 32.0 / 9.0],
+        &[19372.0 / 6561.0, -25360.0 / 2187.0, 64448.0 / 6561.0, -212.0 / 729.0],
+        &[9017.0 / 3168.0, -355.0 / 33.0, 46732.0 / 5247.0, 49.0 / 176.0, -5103.0 / 18656.0],
+    ],
+    b: &[35.0 / 384.0, 0.0, 500.0 / 1113.0, 125.0 / 192.0, -2187.0 / 6784.0, 11.0 / 84.0],
+    c: &[1.0 / 5.0, 3.0 / 10.0, 4.0 / 5.0, 8.0 / 9.0, 1.0],
+    error: Some(&[-71.0 / 57600.0, 0.0, 71.0 / 16695.0, -71.0 / 1920.0, 17253.0 / 339200.0, -22.0 / 525.0, 1.0 / 40.0]),
+    order: 5.0,
+}
+.proved();
+
+/// A method on a grid.
+macro_rules! on_a_grid {
+    ($(#[$doc:meta])* $name:ident, $tableau:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub struct $name {}
+
+        impl Solver for $name {
+            fn order(&self) -> Order {
+                Order::ode($tableau.order)
+            }
+
+            fn step(&self, cx: &mut Context, now: &Eval, s: f64) -> Step {
+                $tableau.step(cx, now, s, false)
+            }
+        }
+
+        impl Settings for $name {}
+    };
+}
+
+/// A method with an embedded error estimate: on a grid, or under error control when a tolerance is given.
+macro_rules! embedded {
+    ($(#[$doc:meta])* $name:ident, $tableau:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub struct $name {
+            /// The relative tolerance; with it (or `atol`) the solver chooses its own steps.
+            pub rtol: Option<f64>,
+            /// The absolute tolerance.
+            pub atol: Option<f64>,
+        }
+
+        impl $name {
+            /// The tolerance of error control; none on a grid.
+            pub fn tolerance(&self) -> Option<Tolerance> {
+                let default = Tolerance::default();
+                (self.rtol.is_some() || self.atol.is_some()).then(|| Tolerance {
+                    rtol: self.rtol.unwrap_or(default.rtol),
+                    atol: self.atol.unwrap_or(default.atol),
+                })
+            }
+        }
+
+        impl Solver for $name {
+            fn order(&self) -> Order {
+                Order::ode($tableau.order)
+            }
+
+            fn step(&self, cx: &mut Context, now: &Eval, s: f64) -> Step {
+                $tableau.step(cx, now, s, self.tolerance().is_some())
+            }
+        }
+
+        impl Settings for $name {
+            fn check(&self) -> Result<(), Fault> {
+                for (key, value) in [("rtol", self.rtol), ("atol", self.atol)] {
+                    value.map_or(Ok(()), |value| positive(key, value))?;
+                }
+                Ok(())
+            }
+        }
+    };
+}
+
+on_a_grid!(
+    /// Euler's method on the probability-flow ODE in t; one evaluation a step.
+    Euler,
+    EULER
+);
+on_a_grid!(
+    /// Heun's trapezoidal method (Heun 1900) in t; two evaluations a step.
+    Heun,
+    HEUN
+);
+on_a_grid!(
+    /// The classical method of order 4 (Kutta 1901) in t; four evaluations a step.
+    Rk4,
+    RK4
+);
+embedded!(
+    /// Bogacki & Shampine (1989), order 3(2), in t; three evaluations a step.
+    Bosh3,
+    BOSH3
+);
+embedded!(
+    /// Dormand & Prince (1980), order 5(4), in t: score_sde's black-box ODE sampler; six evaluations a step.
+    Dopri5,
+    DOPRI5
+);

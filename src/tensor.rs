@@ -1,0 +1,139 @@
+//! The few tensor helpers that everybody needs.
+
+use ndarray::{Array2, ArrayD};
+use tch::{Device, Kind, Tensor};
+
+use crate::error::{Error, Result};
+use crate::rng::Stream;
+
+/// `[B]` host numbers as a tensor `[B, 1, …]` that broadcasts against `like` `[B, …]`, of its kind and on its device.
+pub fn per_sample(values: &[f64], like: &Tensor) -> Tensor {
+    let mut shape = vec![1; like.dim()];
+    shape[0] = values.len() as i64;
+    Tensor::from_slice(values).reshape(shape).to_device(like.device()).to_kind(like.kind())
+}
+
+/// Standard normals of the shape, kind and device of `like` `[B, …]`: draw `draw` of the samples `first..first + B`.
+pub fn normals(stream: Stream, first: u64, draw: u32, like: &Tensor) -> Tensor {
+    let mut values = vec![0.0; like.numel()];
+    let batch = like.size()[0].max(1) as usize;
+    stream.normals(first, draw, values.len() / batch, &mut values);
+    from_f64(values, &like.size(), (like.kind(), like.device()))
+}
+
+/// Host numbers, row-major, as a tensor of `shape`.
+pub fn from_f64(values: Vec<f64>, shape: &[i64], (kind, device): (Kind, Device)) -> Tensor {
+    let tensor = match kind {
+        // Converted here, so that only half the bytes are copied (and uploaded).
+        Kind::Float => Tensor::from_slice(&values.iter().map(|&v| v as f32).collect::<Vec<_>>()),
+        _ => Tensor::from_slice(&values).to_kind(kind),
+    };
+    tensor.reshape(shape).to_device(device)
+}
+
+/// A tensor of any kind and device as an f64 array of its shape.
+pub fn to_array(x: &Tensor) -> ArrayD<f64> {
+    let shape: Vec<usize> = x.size().iter().map(|&n| n as usize).collect();
+    let flat = x.to_device(Device::Cpu).to_kind(Kind::Double).contiguous().view(-1);
+    let values = Vec::<f64>::try_from(flat).expect("a flat CPU tensor of doubles is a vector");
+    ArrayD::from_shape_vec(shape, values).expect("the values fill the shape")
+}
+
+/// A batch `[B, …]` as rows `[B, D]` of f64.
+pub fn to_rows(x: &Tensor) -> Array2<f64> {
+    let batch = x.size()[0];
+    let rows = to_array(&x.reshape([batch, -1]));
+    rows.into_dimensionality().expect("a reshaped batch has two dimensions")
+}
+
+/// An f64 array as a tensor of the given kind on the given device.
+pub fn from_array(array: &ArrayD<f64>, options: (Kind, Device)) -> Tensor {
+    let shape: Vec<i64> = array.shape().iter().map(|&n| n as i64).collect();
+    from_f64(array.iter().copied().collect(), &shape, options)
+}
+
+/// a x + b y.
+pub fn combine(a: f64, x: &Tensor, b: f64, y: &Tensor) -> Tensor {
+    let mut out = x * a;
+    out += y * b;
+    out
+}
+
+/// The device that a user names `cpu`, `cuda`, `cuda:1` or `mps`, ready for use.
+///
+/// # Errors
+/// An unknown name, or a device that this machine or this LibTorch does not have.
+pub fn device(name: &str) -> Result<Device> {
+    let unknown = || Error::argument(format!("--device {name}"), "unknown device", "write cpu, cuda, cuda:N or mps");
+    match name.split_once(':') {
+        None if name == "cpu" => Ok(Device::Cpu),
+        None if name == "cuda" => cuda(name, 0),
+        Some(("cuda", index)) => cuda(name, index.parse().map_err(|_| unknown())?),
+        None if name == "mps" && tch::utils::has_mps() => Ok(Device::Mps),
+        None if name == "mps" => Err(Error::argument(
+            "--device mps",
+            "this LibTorch has no Metal support",
+            "use --device cpu, or run on a Mac with Apple silicon",
+        )),
+        _ => Err(unknown()),
+    }
+}
+
+/// The program is linked against LibTorch's CPU half; the CUDA half registers itself when it is loaded.
+fn cuda(name: &str, index: usize) -> Result<Device> {
+    let unavailable = |problem: String, remedy: &str| Error::argument(format!("--device {name}"), problem, remedy);
+    let library = c"libtorch_cuda.so";
+    // SAFETY: loading LibTorch's own library; its initialisers only register operators.
+    let handle = unsafe { libc::dlopen(library.as_ptr(), libc::RTLD_NOW | libc::RTLD_GLOBAL) };
+    if handle.is_null() {
+        // SAFETY: after a failed dlopen, dlerror returns a valid C string or null.
+        let reason = unsafe {
+            let text = libc::dlerror();
+            if text.is_null() { "unknown reason".into() } else { std::ffi::CStr::from_ptr(text).to_string_lossy() }
+        };
+        return Err(unavailable(
+            format!("LibTorch's CUDA libraries cannot be loaded ({reason})"),
+            "install them with scripts/setup --cuda, or use --device cpu",
+        ));
+    }
+    let count = tch::Cuda::device_count();
+    if count <= index as i64 {
+        return Err(unavailable(
+            format!("CUDA sees {count} devices"),
+            if count == 0 { "check the driver with nvidia-smi, or use --device cpu" } else { "name a smaller index" },
+        ));
+    }
+    Ok(Device::Cuda(index))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::Purpose;
+
+    #[test]
+    fn normals_are_the_same_in_every_precision_and_split() {
+        let stream = Stream::new(3, Purpose::Prior);
+        let like = Tensor::zeros([6, 2, 3], (Kind::Double, Device::Cpu));
+        let whole = normals(stream, 0, 1, &like);
+        assert_eq!(normals(stream, 0, 1, &like.to_kind(Kind::Float)), whole.to_kind(Kind::Float));
+        assert_eq!(normals(stream, 4, 1, &like.narrow(0, 0, 2)), whole.narrow(0, 4, 2));
+    }
+
+    #[test]
+    fn per_sample_numbers_broadcast_at_every_rank() {
+        for shape in [vec![2i64], vec![2, 3], vec![2, 3, 4, 4]] {
+            let x = Tensor::ones(&shape, (Kind::Float, Device::Cpu));
+            let y = &x * per_sample(&[2.0, 3.0], &x);
+            assert_eq!(y.size(), shape);
+            assert_eq!(y.narrow(0, 1, 1).max().double_value(&[]), 3.0);
+        }
+    }
+
+    #[test]
+    fn unknown_and_missing_devices_say_what_to_do() {
+        let text = device("gpu").unwrap_err().to_string();
+        assert_eq!(text, "--device gpu: unknown device; write cpu, cuda, cuda:N or mps");
+        assert_eq!(device("cuda:x").unwrap_err().exit_code(), 2);
+    }
+}
