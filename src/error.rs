@@ -61,8 +61,18 @@ pub enum Error {
         what: String,
         /// The step, counted from 1.
         step: usize,
-        /// The time (or, in training, a noise level) at which it happened.
+        /// The time at which it happened.
         t: f64,
+        /// What usually helps.
+        remedy: String,
+    },
+    /// Training has gone to infinity.
+    #[error("{what} is not finite at training step {step}; {remedy}")]
+    Diverged {
+        /// What became infinite or NaN.
+        what: String,
+        /// The training step, counted from 1.
+        step: usize,
         /// What usually helps.
         remedy: String,
     },
@@ -93,7 +103,11 @@ impl Error {
         match self {
             Error::Experiment { .. } | Error::Argument { .. } | Error::File { .. } | Error::Unwritable { .. } => 2,
             Error::Interrupted { .. } => 130,
-            Error::Write { .. } | Error::NonFinite { .. } | Error::Tolerance { .. } | Error::Torch(_) => 1,
+            Error::Write { .. }
+            | Error::NonFinite { .. }
+            | Error::Diverged { .. }
+            | Error::Tolerance { .. }
+            | Error::Torch(_) => 1,
         }
     }
 

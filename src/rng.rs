@@ -162,7 +162,7 @@ mod tests {
         let n = z.len() as f64;
         for (power, moment, variance) in [(1, 0.0, 1.0), (2, 1.0, 2.0), (3, 0.0, 15.0), (4, 3.0, 96.0)] {
             let mean = z.iter().map(|v| v.powi(power)).sum::<f64>() / n;
-            assert!((mean - moment).abs() < 4.0 * (variance / n as f64).sqrt(), "moment {power}: {mean}");
+            assert!((mean - moment).abs() < 4.0 * (variance / n).sqrt(), "moment {power}: {mean}");
         }
         let others = [fill(0, Purpose::Prior, 1), fill(1, Purpose::Prior, 0), fill(0, Purpose::Brownian, 0)];
         for other in others.iter().chain([&z[1..].to_vec(), &z[dim..].to_vec()]) {

@@ -196,7 +196,7 @@ impl Denoiser for Exact {
 }
 
 impl Model for Exact {
-    fn handle(&self) -> Box<dyn Model> {
+    fn part(&self, _first: i64, _count: i64) -> Box<dyn Model> {
         Box::new(Exact {
             sde: self.sde.clone(),
             log_weights: self.log_weights.shallow_clone(),

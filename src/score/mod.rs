@@ -19,10 +19,11 @@ pub trait Denoiser: Debug {
     fn denoise(&self, x: &Tensor, t: f64) -> Tensor;
 }
 
-/// A denoiser that hands out further handles to the same weights, one for each thread.
+/// A denoiser that can be spread over threads.
 pub trait Model: Denoiser + Send {
-    /// A handle that shares storage with this one.
-    fn handle(&self) -> Box<dyn Model>;
+    /// A handle on the same weights for the samples `first..first + count` of a batch; what is bound to single samples
+    /// (labels, images to condition on) is cut accordingly.
+    fn part(&self, first: i64, count: i64) -> Box<dyn Model>;
 }
 
 /// One evaluation of a denoiser, and all that follows from it.

@@ -95,6 +95,11 @@ fn ratios(sde: &dyn Sde) -> (f64, f64) {
 pub struct Explicit(pub Vec<f64>);
 
 impl Explicit {
+    /// How many steps lie between the times.
+    pub fn steps(&self) -> usize {
+        self.0.len().saturating_sub(1)
+    }
+
     /// The times, once each is known to be a time of `sde`.
     ///
     /// # Errors
@@ -128,6 +133,37 @@ impl Settings for Quadratic {}
 impl Settings for Karras {
     fn check(&self) -> Result<(), Fault> {
         positive("rho", self.rho)
+    }
+}
+
+impl Settings for Explicit {
+    fn check(&self) -> Result<(), Fault> {
+        let times = &self.0;
+        if times.len() < 2 {
+            return Err(Fault::new(
+                "",
+                "a grid of fewer than two times",
+                "list the times from noise to data, such as {explicit: [1.0, 0.5, 1.0e-3]}",
+            ));
+        }
+        for (i, &time) in times.iter().enumerate() {
+            let data_itself = i + 1 == times.len() && time == f64::NEG_INFINITY;
+            if !time.is_finite() && !data_itself {
+                return Err(Fault::new(
+                    format!("[{i}]"),
+                    format!("{time} is not a finite time"),
+                    "write a finite number; only the last time may be -.inf",
+                ));
+            }
+        }
+        match times.windows(2).position(|pair| pair[0] <= pair[1]) {
+            None => Ok(()),
+            Some(i) => Err(Fault::new(
+                format!("[{}]", i + 1),
+                format!("{} comes after {}", times[i + 1], times[i]),
+                "list the times in strictly decreasing order, from noise to data",
+            )),
+        }
     }
 }
 

@@ -132,7 +132,7 @@ impl Sampler {
         let chunks = (0..batch).step_by(self.chunk).map(|first| {
             let count = (batch - first).min(self.chunk as i64);
             let noise = self.noise(model.sde(), first as usize, count as usize);
-            Chunk { model: model.handle(), x: init.narrow(0, first, count), noise }
+            Chunk { model: model.part(first, count), x: init.narrow(0, first, count), noise }
         });
         let integrate = |chunk: Chunk| self.integrate(chunk, |point| tick(point.x.size()[0] as usize));
         let results: Vec<(Tensor, usize)> = if init.device() == Device::Cpu {
@@ -155,10 +155,11 @@ impl Sampler {
         let start = self.schedule.stepping().start().0;
         let mut points = vec![Point { step: 0, t: start, x: init.shallow_clone() }];
         let noise = self.noise(model.sde(), 0, init.size()[0] as usize);
-        let _ = self.integrate(Chunk { model: model.handle(), x: init.shallow_clone(), noise }, |point| {
-            points.push(Point { x: point.x.shallow_clone(), ..*point });
-            Ok(())
-        })?;
+        let _ =
+            self.integrate(Chunk { model: model.part(0, init.size()[0]), x: init.shallow_clone(), noise }, |point| {
+                points.push(Point { x: point.x.shallow_clone(), ..*point });
+                Ok(())
+            })?;
         Ok(points)
     }
 

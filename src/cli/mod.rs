@@ -1,0 +1,127 @@
+//! The program: one file a verb.
+
+mod check;
+mod compare;
+mod list;
+mod report;
+mod run;
+mod sample;
+mod session;
+mod terminal;
+mod train;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::error::Result;
+
+/// Research on score-based generative modelling with stochastic differential equations.
+///
+/// An experiment is one YAML file: data, a forward SDE, a model, solvers. `ornstein run` trains the model, samples it,
+/// compares solvers by quality and cost, and writes a report.
+#[derive(Debug, Parser)]
+#[command(
+    name = "ornstein",
+    version,
+    max_term_width = 110,
+    after_help = "Start here:\n  ornstein run experiments/quickstart.yaml\n  ornstein check experiments/quickstart.yaml --set sde=ve\n\n\
+                  Exit codes: 0 done, 1 failed while running, 2 wrong input, 130 interrupted."
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Train (or resume), sample, compare and report: the main job
+    Run(run::Run),
+    /// Resolve and check an experiment; nothing runs and nothing is written
+    Check(check::Check),
+    /// Train the model of an experiment
+    Train(train::Train),
+    /// Draw samples from a trained or an exact model
+    Sample(sample::Sample),
+    /// Compare solvers: distance from the data against evaluations and seconds
+    Compare(compare::Compare),
+    /// Draw the figures of a run again and write its report.html
+    Report(report::Report),
+    /// List what an experiment may choose: solvers, SDEs, data sets, …
+    List(list::List),
+}
+
+/// What all verbs on an experiment share.
+#[derive(Debug, Args)]
+struct Shared {
+    /// The experiment: a YAML file, or the folder of a run
+    experiment: PathBuf,
+
+    /// Change a setting, for example --set train.steps=100 or --set 'sde={ve: {sigma_max: 20}}'; repeatable
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    set: Vec<String>,
+
+    /// The seed of all randomness, instead of the experiment's
+    #[arg(long)]
+    seed: Option<u64>,
+
+    /// cpu, cuda, cuda:N or mps
+    #[arg(long, default_value = "cpu")]
+    device: String,
+
+    /// Threads; 0 for one a core
+    #[arg(long, default_value_t = 0)]
+    threads: usize,
+
+    /// The precision of sampling states; networks compute in float32
+    #[arg(long, value_enum, default_value_t)]
+    precision: Precision,
+
+    /// The run folder (default: runs/NAME/WHEN-HASH)
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+
+    /// Go on with the run in --out, or with the newest run of this experiment
+    #[arg(long)]
+    resume: bool,
+
+    /// Print errors only
+    #[arg(short, long, conflicts_with = "verbose")]
+    quiet: bool,
+
+    /// Print more
+    #[arg(short, long)]
+    verbose: bool,
+
+    /// Print the result as JSON on standard output
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum Precision {
+    #[default]
+    Float32,
+    Float64,
+}
+
+/// Runs the program.
+///
+/// # Errors
+/// Whatever the verb cannot do; the error's exit code is the program's.
+pub fn main(cli: Cli) -> Result<()> {
+    match cli.verb {
+        Verb::Run(verb) => verb.run(),
+        Verb::Check(verb) => verb.run(),
+        Verb::Train(verb) => verb.run(),
+        Verb::Sample(verb) => verb.run(),
+        Verb::Compare(verb) => verb.run(),
+        Verb::Report(verb) => verb.run(),
+        Verb::List(verb) => verb.run(),
+    }
+}
+
+/// Prints a machine-readable result.
+fn print_json(value: &serde_json::Value) {
+    println!("{}", serde_json::to_string_pretty(value).expect("JSON can be printed"));
+}

@@ -1,0 +1,55 @@
+//! `ornstein run`
+
+use serde_json::json;
+
+use super::session::Session;
+use super::{Shared, compare, print_json};
+use crate::error::Result;
+use crate::experiment::stage::{self, Door};
+use crate::experiment::{Observer, RunDir};
+
+/// Train (or resume), sample, compare and report.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: ornstein run experiments/quickstart.yaml --set train.steps=500 --out runs/short")]
+pub struct Run {
+    #[command(flatten)]
+    shared: Shared,
+}
+
+impl Run {
+    /// Runs the verb.
+    pub fn run(&self) -> Result<()> {
+        let session = Session::new(&self.shared)?;
+        let Session { plan, terminal, .. } = &session;
+        let (run, resume) = session.training_run()?;
+        terminal.say(&format!("{}", run.path().display()));
+        let training = match session.is_learned() {
+            true => Some(stage::train(plan, &run, resume, terminal)?),
+            false => None,
+        };
+        let model = match run.newest_checkpoint() {
+            Some(manifest) if session.is_learned() => plan.trained(&manifest)?,
+            _ => session.model(None)?.0,
+        };
+        let sampled = stage::sample(plan, &*model, Door::default(), terminal)?;
+        stage::write_npy(&run.file("samples.npy"), &sampled.x)?;
+        let comparison = match &plan.spec.compare {
+            Some(spec) => Some(compare::into(plan, spec, &*model, &run, terminal)?),
+            None => None,
+        };
+        let page = stage::report(plan, &*model, &run, terminal)?;
+        terminal.say(&format!("    report {}", page.display()));
+        if self.shared.json {
+            let summaries = comparison.map(|comparison| comparison.summaries());
+            print_json(&json!({
+                "run": run.path(), "train": training, "sample": sampled, "compare": summaries, "report": page
+            }));
+        }
+        Ok(())
+    }
+}
+
+/// The folder that outputs of a model go to: its run's, or a new one.
+pub fn folder(session: &Session, run: Option<RunDir>) -> Result<RunDir> {
+    run.map_or_else(|| session.fresh(), Ok)
+}

@@ -1,0 +1,107 @@
+//! From command-line flags to a plan and its run directory.
+
+use std::path::{Path, PathBuf};
+
+use tch::Kind;
+
+use super::terminal::Terminal;
+use super::{Precision, Shared};
+use crate::error::{Error, Result};
+use crate::experiment::{Compute, ModelSpec, Plan, RunDir, Spec};
+use crate::score::Model;
+use crate::tensor;
+use crate::threads::Workers;
+
+/// A plan, where it came from, and who watches.
+#[derive(Debug)]
+pub struct Session {
+    /// What to do.
+    pub plan: Plan,
+    /// Who watches.
+    pub terminal: Terminal,
+    /// The run that was given instead of a YAML file.
+    given: Option<RunDir>,
+    out: Option<PathBuf>,
+    resume: bool,
+}
+
+impl Session {
+    /// Reads and checks the experiment; nothing is written.
+    pub fn new(shared: &Shared) -> Result<Self> {
+        let given = shared.experiment.is_dir().then(|| RunDir::open(&shared.experiment)).transpose()?;
+        let path = given.as_ref().map_or(shared.experiment.clone(), |run| run.file("experiment.yaml"));
+        let text = std::fs::read_to_string(&path)
+            .map_err(|e| Error::file(&path, e.to_string(), "give a YAML file, or the folder of a run"))?;
+        let mut overrides = shared.set.clone();
+        overrides.extend(shared.seed.map(|seed| format!("seed={seed}")));
+        let spec = Spec::parse(&text, &path.display().to_string(), &overrides)?;
+        let device = tensor::device(&shared.device)?;
+        let kind = match shared.precision {
+            Precision::Float32 => Kind::Float,
+            Precision::Float64 => Kind::Double,
+        };
+        let workers = Workers::new(shared.threads)?;
+        tch::set_num_threads(workers.count() as i32);
+        let plan = Plan::new(spec, Compute { device, kind, workers });
+        let terminal = Terminal::new(shared.quiet, shared.verbose);
+        Ok(Session { plan, terminal, given, out: shared.out.clone(), resume: shared.resume })
+    }
+
+    /// Whether the model has to be trained.
+    pub fn is_learned(&self) -> bool {
+        self.plan.spec.model != ModelSpec::Exact
+    }
+
+    /// The folder to train in, and whether to go on with what is there.
+    pub fn training_run(&self) -> Result<(RunDir, bool)> {
+        if let Some(run) = &self.given {
+            return Ok((run.clone(), true));
+        }
+        if self.resume {
+            return Ok((self.existing()?, true));
+        }
+        Ok((self.fresh()?, false))
+    }
+
+    /// A new folder, which must not hold a run yet.
+    pub fn fresh(&self) -> Result<RunDir> {
+        if let Some(out) = self.out.as_deref().filter(|out| RunDir::open(out).is_ok()) {
+            let remedy = "add --resume to go on with it, or choose another folder";
+            return Err(Error::argument(format!("--out {}", out.display()), "this folder holds a run already", remedy));
+        }
+        RunDir::create(&self.plan, self.out.as_deref())
+    }
+
+    /// The run that --resume means.
+    fn existing(&self) -> Result<RunDir> {
+        let missing = |problem: String| {
+            Error::argument("--resume", problem, "start one without --resume, or name its folder with --out")
+        };
+        match &self.out {
+            Some(out) => RunDir::open(out).map_err(|_| missing(format!("there is no run in {}", out.display()))),
+            None => RunDir::newest(&self.plan).ok_or_else(|| {
+                let name = &self.plan.spec.name;
+                missing(format!("there is no run of this experiment with a checkpoint under runs/{name}"))
+            }),
+        }
+    }
+
+    /// The model to sample from, and the run that it belongs to; an exact model belongs to none.
+    pub fn model(&self, checkpoint: Option<&Path>) -> Result<(Box<dyn Model>, Option<RunDir>)> {
+        if !self.is_learned() {
+            let exact = self.plan.exact().expect("the experiment was checked");
+            return Ok((Box::new(exact), self.given.clone()));
+        }
+        if let Some(path) = checkpoint {
+            return Ok((self.plan.trained(&path.with_extension("json"))?, self.given.clone()));
+        }
+        let of_out = || self.out.as_deref().and_then(|out| RunDir::open(out).ok());
+        let run = self.given.clone().or_else(of_out).or_else(|| RunDir::newest(&self.plan));
+        let manifest = run.as_ref().and_then(RunDir::newest_checkpoint).ok_or_else(|| {
+            let name = &self.plan.spec.name;
+            let problem = format!("no trained model of this experiment under runs/{name}");
+            Error::argument("experiment", problem, "train one first: ornstein train EXPERIMENT")
+        })?;
+        Ok((self.plan.trained(&manifest)?, run))
+    }
+}

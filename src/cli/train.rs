@@ -1,0 +1,33 @@
+//! `ornstein train`
+
+use serde_json::json;
+
+use super::session::Session;
+use super::{Shared, print_json};
+use crate::error::{Error, Result};
+use crate::experiment::{Observer, stage};
+
+/// Train the model of an experiment.
+#[derive(Debug, clap::Args)]
+pub struct Train {
+    #[command(flatten)]
+    shared: Shared,
+}
+
+impl Train {
+    /// Runs the verb.
+    pub fn run(&self) -> Result<()> {
+        let session = Session::new(&self.shared)?;
+        if !session.is_learned() {
+            let remedy = "give `model` a network, or run sample or compare";
+            return Err(Error::argument("train", "the experiment has `model: exact`, which needs no training", remedy));
+        }
+        let (run, resume) = session.training_run()?;
+        session.terminal.say(&format!("{}", run.path().display()));
+        let training = stage::train(&session.plan, &run, resume, &session.terminal)?;
+        if self.shared.json {
+            print_json(&json!({ "run": run.path(), "train": training }));
+        }
+        Ok(())
+    }
+}

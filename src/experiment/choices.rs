@@ -1,0 +1,155 @@
+//! Everything that an experiment may choose by name. The settings of each live beside its implementation; to offer one
+//! more takes one line here.
+
+use super::choice::choice;
+use crate::{data, metric, model, sde, solve, train};
+use serde::{Deserialize, Serialize};
+
+choice! {
+    /// The data to learn and to compare with.
+    pub enum DataSpec ("data set") {
+        /// Two interleaved half circles in the plane.
+        two_moons => TwoMoons(data::TwoMoons),
+        /// Eight narrow Gaussians on a circle.
+        eight_gaussians => EightGaussians(data::EightGaussians),
+        /// The black squares of a checkerboard.
+        checkerboard => Checkerboard(data::Checkerboard),
+        /// A spiral.
+        swiss_roll => SwissRoll(data::SwissRoll),
+        /// One Gaussian of any dimension.
+        gaussian => Gaussian(data::Gaussian),
+        /// A weighted sum of Gaussians.
+        gaussian_mixture => GaussianMixture(data::GaussianMixture),
+    }
+}
+
+choice! {
+    /// The process that turns data into noise.
+    pub enum SdeSpec ("SDE") {
+        /// Variance preserving, with a linear schedule.
+        vp => Vp(sde::Vp),
+        /// Variance preserving in the limit, and below it before.
+        sub_vp => SubVp(sde::SubVp),
+        /// Variance exploding, with a geometric schedule.
+        ve => Ve(sde::Ve),
+        /// Variance exploding, with the noise level as time.
+        edm => Edm(sde::Edm),
+        /// Variance preserving, with a cosine schedule.
+        cosine => Cosine(sde::Cosine),
+        /// Straight lines from data to noise: flow matching.
+        flow => Flow(sde::Flow),
+    }
+}
+
+choice! {
+    /// The network that is trained.
+    pub enum NetworkSpec ("network") {
+        /// A multilayer perceptron, for points in a few dimensions.
+        mlp => Mlp(model::Mlp),
+    }
+}
+
+choice! {
+    /// The law from which training draws its times.
+    pub enum TimeSpec ("law of time") {
+        /// Every time equally often.
+        uniform => Uniform(train::UniformTime),
+        /// The logarithm of the noise level is normal.
+        log_normal => LogNormal(train::LogNormal),
+    }
+}
+
+choice! {
+    /// The optimiser.
+    pub enum OptimizerSpec ("optimizer") {
+        /// Adam with decoupled weight decay.
+        adamw => AdamW(train::AdamW),
+    }
+}
+
+choice! {
+    /// The solver that turns noise into samples.
+    pub enum SolverSpec ("solver") {
+        /// Euler–Maruyama on the reverse SDE.
+        euler_maruyama => EulerMaruyama(solve::EulerMaruyama),
+        /// The reverse diffusion sampler on the reverse SDE.
+        reverse_diffusion => ReverseDiffusion(solve::ReverseDiffusion),
+        /// Ancestral sampling.
+        ancestral => Ancestral(solve::Ancestral),
+        /// DDIM, deterministic or stochastic.
+        ddim => Ddim(solve::Ddim),
+        /// Euler on the probability-flow ODE.
+        euler => Euler(solve::Euler),
+        /// Heun on the probability-flow ODE.
+        heun => Heun(solve::Heun),
+        /// The classical Runge–Kutta method on the probability-flow ODE.
+        rk4 => Rk4(solve::Rk4),
+        /// Bogacki–Shampine 3(2) on the probability-flow ODE.
+        bosh3 => Bosh3(solve::Bosh3),
+        /// Dormand–Prince 5(4) on the probability-flow ODE.
+        dopri5 => Dopri5(solve::Dopri5),
+        /// The stochastic Heun sampler of EDM.
+        edm_heun => EdmHeun(solve::EdmHeun),
+        /// DPM-Solver++(2M).
+        dpmpp_2m => Dpmpp2m(solve::Dpmpp2m),
+        /// A predictor, and a corrector before each of its steps.
+        predictor_corrector => PredictorCorrector(PredictorCorrector),
+    }
+}
+
+choice! {
+    /// The corrector that precedes each step of a predictor.
+    pub enum CorrectorSpec ("corrector") {
+        /// Langevin steps scaled by the norms of the score and of the noise.
+        langevin => Langevin(solve::Langevin),
+        /// Langevin steps scaled by the noise level.
+        annealed_langevin => AnnealedLangevin(solve::AnnealedLangevin),
+    }
+}
+
+choice! {
+    /// The times at which a solver stops, from noise to data.
+    pub enum GridSpec ("grid") {
+        /// Equal distances in time.
+        uniform => Uniform(solve::UniformGrid),
+        /// Equal distances in the logarithm of the signal-to-noise ratio.
+        log_snr => LogSnr(solve::LogSnr),
+        /// Equal distances in a power of the noise level.
+        karras => Karras(solve::Karras),
+        /// Distances that shrink linearly towards the data.
+        quadratic => Quadratic(solve::Quadratic),
+        /// Times written out.
+        explicit => Explicit(solve::Explicit),
+    }
+}
+
+choice! {
+    /// A distance between samples and data.
+    pub enum MetricSpec ("metric") {
+        /// The Wasserstein distance, averaged over directions.
+        sliced_wasserstein => SlicedWasserstein(metric::SlicedWasserstein),
+        /// The maximum mean discrepancy with a Gaussian kernel.
+        mmd => Mmd(metric::Mmd),
+        /// The energy distance.
+        energy_distance => EnergyDistance(metric::EnergyDistance),
+    }
+}
+
+/// A predictor, and a corrector before each of its steps.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PredictorCorrector {
+    /// The solver that takes the steps; not a predictor with a corrector of its own.
+    pub predictor: Box<SolverSpec>,
+    /// What precedes each step.
+    pub corrector: CorrectorSpec,
+}
+
+impl Default for PredictorCorrector {
+    fn default() -> Self {
+        PredictorCorrector {
+            predictor: Box::new(SolverSpec::ReverseDiffusion(Default::default())),
+            corrector: CorrectorSpec::Langevin(Default::default()),
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! How stages report to whoever watches.
+
+/// Watches long work: a terminal, a log, a test.
+pub trait Observer: Sync {
+    /// Work of `total` units begins.
+    fn begin(&self, what: &str, total: u64);
+
+    /// `done` more units of it are done.
+    fn advance(&self, done: u64);
+
+    /// The number to show beside the rate and the time left.
+    fn note(&self, text: &str);
+
+    /// The work has ended.
+    fn end(&self);
+
+    /// A line for people.
+    fn say(&self, line: &str);
+
+    /// A line for people who asked for details.
+    fn detail(&self, line: &str);
+
+    /// Whether the user wants to stop.
+    fn stopped(&self) -> bool;
+}
+
+/// Watches nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Silent;
+
+impl Observer for Silent {
+    fn begin(&self, _what: &str, _total: u64) {}
+    fn advance(&self, _done: u64) {}
+    fn note(&self, _text: &str) {}
+    fn end(&self) {}
+    fn say(&self, _line: &str) {}
+    fn detail(&self, _line: &str) {}
+    fn stopped(&self) -> bool {
+        false
+    }
+}

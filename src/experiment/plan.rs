@@ -1,0 +1,243 @@
+//! The plan: an experiment with everything built and cross-checked, ready to run.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+use tch::{Device, Kind, Tensor};
+
+use super::choices::{GridSpec, SolverSpec};
+use super::spec::{Entry, LearnedModel, ModelSpec, Noise, Spec, TrainSpec};
+use crate::data::Dataset;
+use crate::error::{Error, Fault, Result};
+use crate::model::{Builder, Condition, Network, Parameters, Trained};
+use crate::rng::{Purpose, Stream};
+use crate::score::exact::{Exact, Law};
+use crate::score::{Counted, Model};
+use crate::sde::Sde;
+use crate::solve::{Fresh, Integrator, NoiseSource, Sampler, Schedule};
+use crate::threads::Workers;
+use crate::train::{Checkpoint, Objective, Trainer, TrainerSettings};
+
+/// Where and how the arithmetic is done.
+#[derive(Debug)]
+pub struct Compute {
+    /// The device of networks and states.
+    pub device: Device,
+    /// The kind of sampling states; networks compute in float32.
+    pub kind: Kind,
+    /// The threads for chunks of a batch.
+    pub workers: Workers,
+}
+
+/// An experiment, built and cross-checked.
+#[derive(Debug)]
+pub struct Plan {
+    /// What was asked for, with all defaults.
+    pub spec: Spec,
+    /// The process.
+    pub sde: Arc<dyn Sde>,
+    /// Where the arithmetic is done.
+    pub compute: Compute,
+}
+
+/// The data points from which σ_data is measured where the experiment does not give it.
+const SIGMA_DATA_POINTS: usize = 10_000;
+
+impl Plan {
+    /// Builds a checked experiment.
+    pub fn new(spec: Spec, compute: Compute) -> Self {
+        Plan { sde: spec.sde.build(), spec, compute }
+    }
+
+    /// The hash of the resolved experiment, which names its run directories.
+    pub fn hash(&self) -> String {
+        digest(&self.spec.to_yaml())
+    }
+
+    /// The hash of everything that determines the trained parameters at a given step, so that a checkpoint knows its
+    /// experiment. How long to train, and how often to log, may change.
+    pub fn training_hash(&self) -> String {
+        let Spec { seed, data, sde, model, train, .. } = &self.spec;
+        let defaults = TrainSpec::default();
+        let train = train.clone().map(|train| TrainSpec {
+            steps: defaults.steps,
+            log_every: defaults.log_every,
+            checkpoint_every: defaults.checkpoint_every,
+            ..train
+        });
+        digest(&serde_json::to_string(&(seed, data, sde, model, train)).expect("settings are plain data"))
+    }
+
+    /// The kind and the device of sampling states.
+    pub fn options(&self) -> (Kind, Device) {
+        (self.compute.kind, self.compute.device)
+    }
+
+    /// The data set.
+    pub fn data(&self) -> Box<dyn Dataset> {
+        self.spec.data.build().expect("the experiment was checked")
+    }
+
+    /// The exact denoiser, where the data have one.
+    pub fn exact(&self) -> Option<Exact> {
+        self.data().law().map(|law| Exact::new(law, self.sde.clone(), self.options()))
+    }
+
+    /// The network at its initial parameters.
+    ///
+    /// # Errors
+    /// When the network is not made for the data.
+    pub fn network(&self) -> Result<(Box<dyn Network>, Parameters)> {
+        let ModelSpec::Learned(model) = &self.spec.model else { panic!("an exact model has no network") };
+        let mut builder = Builder::new(self.spec.seed, self.compute.device);
+        let network = model.network.build(&self.data().shape(), self.spec.seed, &mut builder).map_err(|fault| {
+            let Fault { key, problem, remedy } = fault.under("model.network");
+            Error::Experiment { place: key, problem, remedy }
+        })?;
+        Ok((network, builder.finish()))
+    }
+
+    /// The root mean square of the data's coordinates: given, or measured.
+    pub fn sigma_data(&self) -> f64 {
+        if let ModelSpec::Learned(LearnedModel { sigma_data: Some(sigma_data), .. }) = self.spec.model {
+            return sigma_data;
+        }
+        let points = self.data().draw(Stream::new(self.spec.seed, Purpose::Data), 0, SIGMA_DATA_POINTS);
+        points.square().mean(Kind::Double).double_value(&[]).sqrt()
+    }
+
+    /// A training run at step 0.
+    ///
+    /// # Errors
+    /// When the network is not made for the data.
+    pub fn trainer(&self) -> Result<Trainer> {
+        let (Some(train), ModelSpec::Learned(model)) = (&self.spec.train, &self.spec.model) else {
+            panic!("an exact model is not trained")
+        };
+        let settings = TrainerSettings {
+            steps: train.steps,
+            batch: train.batch,
+            optimizer: train.optimizer.build(),
+            warmup: train.warmup,
+            clip: train.clip,
+            ema: train.ema,
+            seed: self.spec.seed,
+        };
+        let objective = Objective {
+            sde: self.sde.clone(),
+            time: train.time.build(),
+            weighting: train.weighting,
+            prediction: model.predict,
+            sigma_data: self.sigma_data(),
+            seed: self.spec.seed,
+        };
+        Ok(Trainer::new(settings, objective, self.data(), self.network()?))
+    }
+
+    /// The trained model of a checkpoint, with its averaged parameters.
+    ///
+    /// # Errors
+    /// When the checkpoint cannot be read or is of another experiment.
+    pub fn trained(&self, manifest: &Path) -> Result<Box<dyn Model>> {
+        let ModelSpec::Learned(model) = &self.spec.model else { panic!("an exact model has no checkpoint") };
+        let checkpoint = Checkpoint::load(manifest, &self.training_hash())?;
+        let (network, parameters) = self.network()?;
+        for (name, mut value) in parameters.named(&parameters.flat()) {
+            checkpoint.copy(&format!("ema/{name}"), &mut value)?;
+        }
+        Ok(Box::new(Trained {
+            network,
+            prediction: model.predict,
+            sde: self.sde.clone(),
+            sigma_data: checkpoint.manifest.sigma_data,
+            condition: Condition::default(),
+        }))
+    }
+
+    /// An entry of a comparison, with what it inherits from `sample`.
+    pub fn choice<'a>(&'a self, entry: &'a Entry) -> Choice<'a> {
+        let sample = &self.spec.sample;
+        Choice {
+            solver: &entry.solver,
+            grid: entry.grid.as_ref().unwrap_or(&sample.grid),
+            denoise: entry.denoise.unwrap_or(sample.denoise),
+        }
+    }
+
+    /// A sampling run of a solver on a grid.
+    ///
+    /// # Errors
+    /// An explicit time outside the span of the process.
+    pub fn sampler(&self, choice: &Choice, steps: usize, seed: u64) -> Result<Sampler, Fault> {
+        let (solver, grid) = (choice.solver, choice.grid);
+        let span = self.sde.span();
+        let data = self.sde.time_of_data();
+        let schedule = match solver.tolerance() {
+            Some(tolerance) => {
+                let between = (span.t_max, span.t_min);
+                Schedule::Adaptive { tolerance, between, finish: choice.denoise.then_some(data) }
+            }
+            None => {
+                let mut times = grid.times(&*self.sde, steps)?;
+                if choice.denoise && times.last() != Some(&data) {
+                    times.push(data);
+                }
+                Schedule::Times(times)
+            }
+        };
+        let noise = match self.spec.sample.noise {
+            Noise::Fresh => NoiseSource::Fresh,
+            Noise::Brownian => NoiseSource::Brownian,
+        };
+        Ok(Sampler { method: solver.build(steps), schedule, noise, seed, chunk: self.spec.sample.chunk })
+    }
+
+    /// The evaluations that a solver makes in `steps` steps: counted on a one-dimensional Gaussian, not derived.
+    pub fn evaluations(&self, choice: &Choice, steps: usize) -> usize {
+        let sampler = self.sampler(choice, steps, 0).expect("the experiment was checked");
+        let options = (Kind::Double, Device::Cpu);
+        let model = Exact::new(&Law::spectrum(&[0.0], &[1.0]), self.sde.clone(), options);
+        let counted = Counted::new(&model);
+        let mut noise = Fresh::new(0, 0);
+        let x = Tensor::ones([1, 1], options);
+        // A coarse grid may be unstable; what has been counted by then is what it would have cost.
+        let _ = Integrator::new(&counted, &sampler.method, sampler.schedule.stepping(), &mut noise, x).run(|_| Ok(()));
+        counted.count()
+    }
+
+    /// The largest number of steps that costs at most `budget` evaluations, if one step does.
+    pub fn steps_within(&self, choice: &Choice, budget: usize) -> Option<usize> {
+        let mut known = HashMap::new();
+        let mut cost = |steps: usize| *known.entry(steps).or_insert_with(|| self.evaluations(choice, steps));
+        // Costs grow with steps and are at least one a step, so bisection between 1 and the budget finds the last.
+        let (mut low, mut high) = (0, budget);
+        while low < high {
+            let middle = (low + high).div_ceil(2);
+            if cost(middle) <= budget { low = middle } else { high = middle - 1 }
+        }
+        (low > 0).then_some(low)
+    }
+
+    /// Fresh points of the data distribution `[count, D…]` that no training has seen, float64 on the CPU.
+    pub fn reference(&self, first: u64, count: usize) -> Tensor {
+        self.data().draw(Stream::new(self.spec.seed, Purpose::Reference), first, count)
+    }
+}
+
+/// A solver as an experiment chooses it.
+#[derive(Clone, Copy, Debug)]
+pub struct Choice<'a> {
+    /// The solver.
+    pub solver: &'a SolverSpec,
+    /// Its grid.
+    pub grid: &'a GridSpec,
+    /// Whether a last step goes to σ = 0.
+    pub denoise: bool,
+}
+
+/// The first 12 hexadecimal digits of the SHA-256 of a text.
+fn digest(text: &str) -> String {
+    Sha256::digest(text).iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,134 @@
+//! Run directories: `runs/<name>/<when>-<hash>/`, self-describing and resumable.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use time::macros::format_description;
+
+use super::plan::Plan;
+use crate::error::{Error, Result};
+use crate::file::write_whole;
+use crate::train::Checkpoint;
+
+/// The folder that holds all of one run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunDir {
+    path: PathBuf,
+}
+
+/// What produced a run.
+#[derive(Debug, Serialize)]
+struct Provenance<'a> {
+    ornstein: &'a str,
+    libtorch: &'a str,
+    device: String,
+    precision: String,
+    threads: usize,
+    experiment_hash: String,
+    command: Vec<String>,
+    started: String,
+}
+
+/// The version of LibTorch that this program is built for.
+pub const LIBTORCH: &str = "2.11";
+
+impl RunDir {
+    /// A new folder for a run of `plan`, with the resolved experiment and its provenance in it.
+    ///
+    /// # Errors
+    /// When the folder cannot be made.
+    pub fn create(plan: &Plan, out: Option<&Path>) -> Result<Self> {
+        let now = time::OffsetDateTime::now_utc();
+        let path = match out {
+            Some(path) => path.to_owned(),
+            None => {
+                let format = format_description!("[year][month][day]-[hour][minute][second]");
+                let when = now.format(format).expect("a date has all these parts");
+                Path::new("runs").join(&plan.spec.name).join(format!("{when}-{}", plan.hash()))
+            }
+        };
+        let unwritable = |source| Error::Unwritable { path: path.clone(), source };
+        fs::create_dir_all(&path).map_err(unwritable)?;
+        let run = RunDir { path: path.clone() };
+        let provenance = Provenance {
+            ornstein: env!("CARGO_PKG_VERSION"),
+            libtorch: LIBTORCH,
+            device: format!("{:?}", plan.compute.device).to_lowercase(),
+            precision: format!("{:?}", plan.compute.kind).to_lowercase(),
+            threads: plan.compute.workers.count(),
+            experiment_hash: plan.hash(),
+            command: std::env::args().collect(),
+            started: now.format(&time::format_description::well_known::Rfc3339).expect("a date has all these parts"),
+        };
+        let text = serde_json::to_vec_pretty(&provenance).expect("provenance is plain data");
+        let write = |name: &str, data: &[u8]| {
+            write_whole(&run.file(name), data).map_err(|error| match error {
+                Error::Write { path, source } => Error::Unwritable { path, source },
+                other => other,
+            })
+        };
+        write("experiment.yaml", plan.spec.to_yaml().as_bytes())?;
+        write("run.json", &text)?;
+        Ok(run)
+    }
+
+    /// An existing run.
+    ///
+    /// # Errors
+    /// When the folder holds no run.
+    pub fn open(path: &Path) -> Result<Self> {
+        let run = RunDir { path: path.to_owned() };
+        if run.file("experiment.yaml").is_file() {
+            return Ok(run);
+        }
+        Err(Error::file(
+            path,
+            "there is no run in this folder (no experiment.yaml)",
+            "give a folder such as runs/NAME/WHEN-HASH",
+        ))
+    }
+
+    /// The newest run of `plan`'s experiment with a checkpoint: the same name and the same training.
+    pub fn newest(plan: &Plan) -> Option<Self> {
+        let entries = fs::read_dir(Path::new("runs").join(&plan.spec.name)).ok()?;
+        let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+        paths.sort();
+        let hash = plan.training_hash();
+        let of_plan = |run: &RunDir| {
+            let manifest = run.newest_checkpoint();
+            manifest.is_some_and(|manifest| Checkpoint::load(&manifest, &hash).is_ok())
+        };
+        paths.into_iter().rev().map(|path| RunDir { path }).find(of_plan)
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The path of a file in it.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// The folder of its checkpoints.
+    pub fn checkpoints(&self) -> PathBuf {
+        self.file("checkpoints")
+    }
+
+    /// The manifest of its newest checkpoint.
+    pub fn newest_checkpoint(&self) -> Option<PathBuf> {
+        Checkpoint::newest(&self.checkpoints())
+    }
+
+    /// Makes the sub-folder `name`.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn folder(&self, name: &str) -> Result<PathBuf> {
+        let path = self.file(name);
+        fs::create_dir_all(&path).map_err(Error::write(&path))?;
+        Ok(path)
+    }
+}

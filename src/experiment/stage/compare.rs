@@ -1,0 +1,253 @@
+//! Solvers × budgets × repeats: how far each solver's samples are from the data for what it costs.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use tch::Tensor;
+
+use super::tick;
+use crate::error::{Error, Result};
+use crate::experiment::observer::Observer;
+use crate::experiment::plan::{Choice, Plan};
+use crate::experiment::spec::CompareSpec;
+use crate::file::write_whole;
+use crate::metric::Metric;
+use crate::score::Model;
+use crate::solve::prior;
+use crate::tensor;
+
+/// One measured distance: a line of `compare.csv`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cell {
+    /// The label of the solver, or `data` for fresh data against the reference: the noise floor.
+    pub entry: String,
+    /// The budget of evaluations; none for solvers that choose their own steps.
+    pub budget: Option<usize>,
+    /// Steps; none for solvers that choose their own.
+    pub steps: Option<usize>,
+    /// The repeat, from 0. All solvers of a repeat share x_T, noise and reference data.
+    pub repeat: usize,
+    /// Evaluations of the denoiser per sample, measured.
+    pub nfe: f64,
+    /// Wall-clock seconds of the sampling run.
+    pub seconds: f64,
+    /// The name of the metric.
+    pub metric: String,
+    /// The distance; NaN where the run diverged.
+    pub value: f64,
+    /// The metric's own standard error.
+    pub standard_error: f64,
+}
+
+/// All cells of a comparison.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Comparison {
+    /// In the order in which they were measured.
+    pub cells: Vec<Cell>,
+}
+
+/// The label of the noise floor.
+pub const FLOOR: &str = "data";
+
+/// One sampling run to make.
+struct Job<'a> {
+    label: String,
+    choice: Choice<'a>,
+    budget: Option<usize>,
+    steps: Option<usize>,
+}
+
+/// Runs the comparison that the experiment asks for.
+///
+/// # Errors
+/// An interrupt, a tolerance that cannot be met. A run that diverges is recorded as NaN.
+pub fn compare(plan: &Plan, spec: &CompareSpec, model: &dyn Model, observer: &dyn Observer) -> Result<Comparison> {
+    let count = spec.count.unwrap_or(plan.spec.sample.count);
+    let metrics: Vec<Box<dyn Metric>> = spec.metrics.iter().map(|metric| metric.build()).collect();
+    let jobs = jobs(plan, spec, observer);
+    let total: usize = jobs.iter().map(|job| job.steps.unwrap_or(0)).sum();
+    observer.begin("comparing", (total * count * spec.repeats) as u64);
+    let outcome = (0..spec.repeats).try_fold(Comparison::default(), |mut comparison, repeat| {
+        let measure = Measure { plan, metrics: &metrics, repeat, count };
+        comparison.cells.extend(measure.floor());
+        for job in &jobs {
+            observer.note(&job.label);
+            comparison.cells.extend(measure.job(job, model, observer)?);
+        }
+        Ok(comparison)
+    });
+    observer.end();
+    outcome
+}
+
+/// Each entry at each budget that it can meet; solvers that choose their own steps run once.
+fn jobs<'a>(plan: &'a Plan, spec: &'a CompareSpec, observer: &dyn Observer) -> Vec<Job<'a>> {
+    let mut jobs = Vec::new();
+    for entry in &spec.entries {
+        let label = entry.label();
+        let choice = plan.choice(entry);
+        if entry.solver.tolerance().is_some() {
+            jobs.push(Job { label, choice, budget: None, steps: None });
+            continue;
+        }
+        for &budget in &spec.nfe {
+            match plan.steps_within(&choice, budget) {
+                Some(steps) => {
+                    jobs.push(Job { label: label.clone(), choice, budget: Some(budget), steps: Some(steps) })
+                }
+                None => observer.say(&format!("{label} needs more than {budget} evaluations; left out at that budget")),
+            }
+        }
+    }
+    jobs
+}
+
+/// What all runs of one repeat share.
+struct Measure<'a> {
+    plan: &'a Plan,
+    metrics: &'a [Box<dyn Metric>],
+    repeat: usize,
+    count: usize,
+}
+
+impl Measure<'_> {
+    /// Fresh data against the reference data of this repeat.
+    fn floor(&self) -> Vec<Cell> {
+        // Far behind the references of all repeats in the same stream.
+        let other = self.plan.reference((1 << 40) + (self.repeat * self.count) as u64, self.count);
+        let floor = Cell {
+            entry: FLOOR.into(),
+            budget: None,
+            steps: None,
+            repeat: self.repeat,
+            nfe: 0.0,
+            seconds: 0.0,
+            metric: String::new(),
+            value: f64::NAN,
+            standard_error: f64::NAN,
+        };
+        self.distances(&floor, &other)
+    }
+
+    fn job(&self, job: &Job, model: &dyn Model, observer: &dyn Observer) -> Result<Vec<Cell>> {
+        let Plan { spec, sde, compute, .. } = self.plan;
+        // A seed for each repeat, away from that of `sample`.
+        let seed = spec.seed.wrapping_add(1 + self.repeat as u64);
+        let sampler = self.plan.sampler(&job.choice, job.steps.unwrap_or(1), seed).expect("the experiment was checked");
+        let init = prior(&**sde, seed, self.count, &self.plan.data().shape(), self.plan.options());
+        let counted = job.steps.is_some();
+        let tick = tick(observer);
+        let run = sampler.run(model, &init, &compute.workers, &|samples| tick(if counted { samples } else { 0 }));
+        let mut cell = Cell {
+            entry: job.label.clone(),
+            budget: job.budget,
+            steps: job.steps,
+            repeat: self.repeat,
+            nfe: job.budget.unwrap_or(0) as f64,
+            seconds: f64::NAN,
+            metric: String::new(),
+            value: f64::NAN,
+            standard_error: f64::NAN,
+        };
+        match run {
+            Ok(run) => {
+                (cell.nfe, cell.seconds) = (run.nfe, run.seconds);
+                Ok(self.distances(&cell, &run.x))
+            }
+            Err(error @ Error::NonFinite { .. }) => {
+                observer.say(&format!("{}: {error}", job.label));
+                let named = |metric: &dyn Metric| Cell { metric: metric.name().into(), ..cell.clone() };
+                Ok(self.metrics.iter().map(|metric| named(&**metric)).collect())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A copy of `cell` for each metric, with the distance of `x` from this repeat's reference data.
+    fn distances(&self, cell: &Cell, x: &Tensor) -> Vec<Cell> {
+        let x = tensor::to_rows(x);
+        let reference = tensor::to_rows(&self.plan.reference((self.repeat * self.count) as u64, self.count));
+        let measured = |metric: &dyn Metric| {
+            let estimate = self.plan.compute.workers.install(|| metric.distance(x.view(), reference.view()));
+            let (value, standard_error) = (estimate.value, estimate.standard_error);
+            Cell { metric: metric.name().into(), value, standard_error, ..cell.clone() }
+        };
+        self.metrics.iter().map(|metric| measured(&**metric)).collect()
+    }
+}
+
+/// Repeats of one (solver, budget, metric) put together.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Summary {
+    /// The label of the solver.
+    pub entry: String,
+    /// The budget.
+    pub budget: Option<usize>,
+    /// Steps.
+    pub steps: Option<usize>,
+    /// The name of the metric.
+    pub metric: String,
+    /// Evaluations, measured; the mean over repeats.
+    pub nfe: f64,
+    /// Seconds; the median over repeats, which a busy machine disturbs least.
+    pub seconds: f64,
+    /// The mean distance.
+    pub value: f64,
+    /// Its standard error: over repeats, or the metric's own where there is one repeat.
+    pub standard_error: f64,
+}
+
+impl Comparison {
+    /// Reads `compare.csv`.
+    ///
+    /// # Errors
+    /// When it is missing or not what this program writes.
+    pub fn read(path: &Path) -> Result<Self> {
+        let remedy = "run `ornstein compare` again";
+        let problem = |e: csv::Error| Error::file(path, e.to_string(), remedy);
+        let mut reader = csv::Reader::from_path(path).map_err(problem)?;
+        Ok(Comparison { cells: reader.deserialize().collect::<Result<_, _>>().map_err(problem)? })
+    }
+
+    /// Writes `compare.csv`.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        for cell in &self.cells {
+            writer.serialize(cell).expect("a cell is a flat record");
+        }
+        write_whole(path, &writer.into_inner().expect("writing to memory does not fail"))
+    }
+
+    /// The repeats put together, in the order of the experiment.
+    pub fn summaries(&self) -> Vec<Summary> {
+        let mut summaries: Vec<Summary> = Vec::new();
+        for cell in &self.cells {
+            let same = |s: &Summary| s.entry == cell.entry && s.budget == cell.budget && s.metric == cell.metric;
+            if summaries.iter().any(same) {
+                continue;
+            }
+            let of_this = |c: &&Cell| c.entry == cell.entry && c.budget == cell.budget && c.metric == cell.metric;
+            let cells: Vec<&Cell> = self.cells.iter().filter(of_this).collect();
+            let n = cells.len() as f64;
+            let mean = |of: fn(&Cell) -> f64| cells.iter().map(|c| of(c)).sum::<f64>() / n;
+            let value = mean(|c| c.value);
+            let spread = cells.iter().map(|c| (c.value - value).powi(2)).sum::<f64>() / (n - 1.0) / n;
+            let mut seconds: Vec<f64> = cells.iter().map(|c| c.seconds).collect();
+            seconds.sort_by(f64::total_cmp);
+            summaries.push(Summary {
+                entry: cell.entry.clone(),
+                budget: cell.budget,
+                steps: cell.steps,
+                metric: cell.metric.clone(),
+                nfe: mean(|c| c.nfe),
+                seconds: seconds[seconds.len() / 2],
+                value,
+                standard_error: if cells.len() > 1 { spread.sqrt() } else { cell.standard_error },
+            });
+        }
+        summaries
+    }
+}

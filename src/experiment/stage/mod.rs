@@ -1,0 +1,27 @@
+//! The stages of an experiment: train, sample, compare, report. Each reads and writes a run directory.
+
+mod compare;
+mod report;
+mod sample;
+mod train;
+
+pub use compare::{Cell, Comparison, FLOOR, Summary, compare};
+pub use report::{report, tables};
+pub use sample::{Door, Sampled, read_npy, sample, write_npy};
+pub use train::{Training, train};
+
+use super::observer::Observer;
+use crate::error::{Error, Result};
+
+/// Counts sampling steps towards a total and passes on the wish to stop.
+fn tick(observer: &dyn Observer) -> impl Fn(usize) -> Result<()> + Sync + '_ {
+    |samples| {
+        observer.advance(samples as u64);
+        if observer.stopped() {
+            return Err(Error::Interrupted {
+                remedy: "nothing of this stage was kept; run the same command again".into(),
+            });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,348 @@
+//! The figures and the page of a run, from its files and its model.
+
+use std::path::PathBuf;
+
+use ndarray::{Array2, ArrayView2};
+use tch::Tensor;
+
+use super::compare::{Comparison, FLOOR, Summary};
+use super::sample::read_npy;
+use super::train::losses;
+use crate::error::{Error, Result};
+use crate::experiment::MetricSpec;
+use crate::experiment::observer::Observer;
+use crate::experiment::plan::{Choice, Plan};
+use crate::experiment::run_dir::RunDir;
+use crate::report::{
+    Block, Figure, LossCurve, LossSeries, NoiseFloor, Page, PointPanel, PointPanels, QualityCurves, QualityPoint,
+    QualitySeries, ScoreField, ScorePanel, Section, Table, TrajectoryPanel, TrajectoryPanels, number, plus_minus, save,
+};
+use crate::score::{Eval, Model};
+use crate::solve::prior;
+use crate::tensor;
+
+/// Points in a scatter panel, particles in a trajectory panel, nodes along an axis of a score field.
+const POINTS: usize = 5_000;
+const PARTICLES: usize = 128;
+const NODES: usize = 64;
+
+/// Draws the figures of a run into `figures/` and writes `report.html`; returns the page's path.
+///
+/// # Errors
+/// Files of the run that cannot be read, a disk that is full, an interrupt.
+pub fn report(plan: &Plan, model: &dyn Model, run: &RunDir, observer: &dyn Observer) -> Result<PathBuf> {
+    let drawer = Drawer { plan, model, folder: run.folder("figures")? };
+    let path = run.file("compare.csv");
+    let comparison = if path.is_file() { Some(Comparison::read(&path)?) } else { None };
+    let mut sections = Vec::new();
+    let mut section = |heading: &str, blocks: Vec<Block>| {
+        if !blocks.is_empty() {
+            sections.push(Section { heading: heading.into(), blocks });
+        }
+        if observer.stopped() {
+            return Err(Error::Interrupted { remedy: "draw it again with `ornstein report RUN`".into() });
+        }
+        Ok(())
+    };
+    section("Training", drawer.training(run)?)?;
+    section("Quality and cost", comparison.as_ref().map_or(Ok(Vec::new()), |comparison| drawer.quality(comparison))?)?;
+    section("Samples", drawer.samples(run)?)?;
+    section("Score", drawer.score_field()?)?;
+    section("Experiment", vec![Block::Preformatted(plan.spec.to_yaml())])?;
+    let page = Page {
+        title: plan.spec.name.clone(),
+        summary: summary(plan, comparison.as_ref()),
+        provenance: provenance(run)?,
+        sections,
+    };
+    let path = run.file("report.html");
+    page.save(&path)?;
+    Ok(path)
+}
+
+/// Draws a model's figures into a folder.
+struct Drawer<'a> {
+    plan: &'a Plan,
+    model: &'a dyn Model,
+    folder: PathBuf,
+}
+
+impl Drawer<'_> {
+    fn block(&self, figure: &dyn Figure, stem: &str, caption: impl Into<String>) -> Result<Block> {
+        Ok(Block::Figure { figure: save(figure, &self.folder, stem)?, caption: caption.into() })
+    }
+
+    /// The loss curve, for a trained model.
+    fn training(&self, run: &RunDir) -> Result<Vec<Block>> {
+        let points = losses(&run.file("metrics.csv"));
+        if points.is_empty() {
+            return Ok(Vec::new());
+        }
+        let curve = LossCurve {
+            x_label: "training step".into(),
+            y_label: "weighted denoising loss".into(),
+            series: vec![LossSeries { label: "training".into(), points, smooth: true }],
+            ..LossCurve::default()
+        };
+        let caption =
+            "The weighted denoising loss: means between lines of the log (faint), and a running mean of them.";
+        Ok(vec![self.block(&curve, "loss", caption)?])
+    }
+
+    /// For each metric a table, and curves against evaluations and against seconds.
+    fn quality(&self, comparison: &Comparison) -> Result<Vec<Block>> {
+        let mut blocks = Vec::new();
+        for table in tables(comparison) {
+            blocks.push(Block::Table(table));
+        }
+        for metric in metrics(comparison) {
+            let label = label(&metric);
+            for (against, x_label) in [("nfe", "evaluations per sample"), ("seconds", "seconds for all samples")] {
+                let cost = |s: &Summary| if against == "nfe" { s.nfe } else { s.seconds };
+                let curves = quality_curves(comparison, &metric, x_label, cost);
+                let caption = format!(
+                    "{label} between samples and fresh data, against {x_label}, both measured. Bars are standard errors; \
+                     the dashed line is fresh data against fresh data, the best that any sampler can reach with as many \
+                     points."
+                );
+                blocks.push(self.block(&curves, &format!("{metric}-{against}"), caption)?);
+            }
+        }
+        Ok(blocks)
+    }
+
+    /// Data beside samples, solvers beside one another, and the way there; in the first two coordinates.
+    fn samples(&self, run: &RunDir) -> Result<Vec<Block>> {
+        let path = run.file("samples.npy");
+        let dim: i64 = self.plan.data().shape().iter().product();
+        if dim < 2 || !path.is_file() {
+            return Ok(Vec::new());
+        }
+        let samples = read_npy(&path)?;
+        let rows = samples.len() / dim as usize;
+        let samples = samples.into_shape_with_order((rows, dim as usize)).expect("a batch is rows of coordinates");
+        let spec = &self.plan.spec.sample;
+        let sampled = format!("{}, {} steps", spec.solver.name(), spec.steps());
+        let data = PointPanel { title: "data".into(), points: first_two(self.data(POINTS).view()) };
+        let panels = vec![data, PointPanel { title: sampled, points: first_two(samples.view()) }];
+        let note = if dim > 2 { " Only the first two coordinates are shown." } else { "" };
+        let caption = format!("Fresh data beside the samples of this run (at most {POINTS} points each).{note}");
+        let mut blocks = vec![self.block(&PointPanels { panels, ..PointPanels::default() }, "samples", caption)?];
+        let (mut points, mut paths) = (Vec::new(), Vec::new());
+        for (title, choice, steps) in self.shown() {
+            let sampler = self.plan.sampler(&choice, steps, self.plan.spec.seed).expect("the experiment was checked");
+            let init = |count| {
+                prior(&*self.plan.sde, self.plan.spec.seed, count, &self.plan.data().shape(), self.plan.options())
+            };
+            // A solver that diverges here is in the table as such; its panels are left out.
+            let Ok(run) = sampler.run(self.model, &init(POINTS), &self.plan.compute.workers, &|_| Ok(())) else {
+                continue;
+            };
+            let title = format!("{title}, {} evaluations", number(run.nfe));
+            points.push(PointPanel { title: title.clone(), points: first_two(tensor::to_rows(&run.x).view()) });
+            let trajectory = sampler.trajectory(self.model, &init(PARTICLES))?;
+            // Divided by the scale of x_t, so that processes with and without shrinking signal look alike.
+            let scale = |t: f64| (self.plan.sde.kernel(t).alpha.powi(2) + self.plan.sde.kernel(t).sigma.powi(2)).sqrt();
+            let states: Vec<Vec<[f64; 2]>> =
+                trajectory.iter().map(|point| first_two((tensor::to_rows(&point.x) / scale(point.t)).view())).collect();
+            let path = |i: usize| states.iter().map(|state| state[i]).collect();
+            paths.push(TrajectoryPanel { title, paths: (0..PARTICLES).map(path).collect() });
+        }
+        if !points.is_empty() {
+            let caption =
+                format!("Each solver of the comparison at one of its smaller budgets, from the same noise.{note}");
+            blocks.push(self.block(&PointPanels { panels: points, ..PointPanels::default() }, "solvers", caption)?);
+            let caption =
+                format!("The way of {PARTICLES} particles from the prior to the data, as x/√(α² + σ²).{note}");
+            let panels = TrajectoryPanels { panels: paths, ..TrajectoryPanels::default() };
+            blocks.push(self.block(&panels, "trajectories", caption)?);
+        }
+        Ok(blocks)
+    }
+
+    /// The solvers whose samples and trajectories are shown: those compared, at the second of the budgets, or the one
+    /// that samples.
+    fn shown(&self) -> Vec<(String, Choice<'_>, usize)> {
+        let sample = &self.plan.spec.sample;
+        let Some(compare) = &self.plan.spec.compare else {
+            let choice = Choice { solver: &sample.solver, grid: &sample.grid, denoise: sample.denoise };
+            return vec![(sample.solver.name().into(), choice, sample.steps())];
+        };
+        let budget = compare.nfe[1.min(compare.nfe.len() - 1)];
+        compare
+            .entries
+            .iter()
+            .filter_map(|entry| {
+                let choice = self.plan.choice(entry);
+                let steps =
+                    if entry.solver.tolerance().is_some() { 1 } else { self.plan.steps_within(&choice, budget)? };
+                Some((entry.label(), choice, steps))
+            })
+            .collect()
+    }
+
+    /// The score of the model at four noise levels; for data in the plane.
+    fn score_field(&self) -> Result<Vec<Block>> {
+        if self.plan.data().shape() != [2] {
+            return Ok(Vec::new());
+        }
+        let data = self.data(POINTS);
+        let axis = |column: usize| {
+            let values = data.column(column);
+            let (low, high) = values.iter().fold((f64::MAX, f64::MIN), |(l, h), &v| (l.min(v), h.max(v)));
+            let margin = 0.3 * (high - low);
+            let step = (high - low + 2.0 * margin) / (NODES - 1) as f64;
+            (0..NODES).map(|i| low - margin + step * i as f64).collect::<Vec<f64>>()
+        };
+        let (x, y) = (axis(0), axis(1));
+        let nodes: Vec<f64> = y.iter().flat_map(|&y| x.iter().flat_map(move |&x| [x, y])).collect();
+        let nodes = Tensor::from_slice(&nodes)
+            .view([-1, 2])
+            .to_kind(self.plan.compute.kind)
+            .to_device(self.plan.compute.device);
+        let sde = &*self.plan.sde;
+        let panel = |relative: f64| {
+            let ratio = relative * data.std(0.0);
+            let t = sde.time_of_ratio(ratio).clamp(sde.span().t_min, sde.span().t_max);
+            let k = sde.kernel(t);
+            // The score of z = x/α: ∇_z log p = α ∇_x log p.
+            let score = tch::no_grad(|| Eval::new(self.model, &nodes * k.alpha, t).score() * k.alpha);
+            let score = tensor::to_rows(&score);
+            let component = |i: usize| {
+                let column = score.column(i).to_vec();
+                Array2::from_shape_vec((NODES, NODES), column).expect("one value for each node")
+            };
+            ScorePanel { title: format!("κ = {}", number(k.ratio())), u: component(0), v: component(1) }
+        };
+        let panels = [2.0, 0.7, 0.25, 0.08].into_iter().map(panel).collect();
+        let field = ScoreField { x, y, panels, data: first_two(data.view()), ..ScoreField::default() };
+        let caption = "The model's score of z = x/α at four noise levels κ = σ/α: magnitude as colour, direction as \
+                       arrows, over points of the data.";
+        Ok(vec![self.block(&field, "score", caption)?])
+    }
+
+    fn data(&self, count: usize) -> Array2<f64> {
+        tensor::to_rows(&self.plan.reference(0, count))
+    }
+}
+
+/// The first two coordinates of the first points.
+fn first_two(rows: ArrayView2<f64>) -> Vec<[f64; 2]> {
+    rows.rows().into_iter().take(POINTS).map(|row| [row[0], row[1]]).collect()
+}
+
+/// The names of the metrics, in order.
+fn metrics(comparison: &Comparison) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for cell in &comparison.cells {
+        if !names.contains(&cell.metric) {
+            names.push(cell.metric.clone());
+        }
+    }
+    names
+}
+
+/// A metric's name in figures.
+fn label(metric: &str) -> String {
+    let yaml: Result<MetricSpec, _> = serde_yaml::from_str(metric);
+    yaml.map_or_else(|_| metric.to_owned(), |metric| metric.build().label().to_owned())
+}
+
+/// One series a solver, in the order of the experiment.
+fn quality_curves(
+    comparison: &Comparison,
+    metric: &str,
+    x_label: &str,
+    cost: impl Fn(&Summary) -> f64,
+) -> QualityCurves {
+    let summaries: Vec<Summary> = comparison.summaries().into_iter().filter(|s| s.metric == metric).collect();
+    let mut series: Vec<QualitySeries> = Vec::new();
+    for summary in summaries.iter().filter(|s| s.entry != FLOOR) {
+        let point = QualityPoint { x: cost(summary), value: summary.value, error: summary.standard_error };
+        match series.iter_mut().find(|series| series.label == summary.entry) {
+            Some(series) => series.points.push(point),
+            None => series.push(QualitySeries { label: summary.entry.clone(), points: vec![point] }),
+        }
+    }
+    let floor = summaries.iter().find(|s| s.entry == FLOOR);
+    QualityCurves {
+        x_label: x_label.into(),
+        y_label: format!("{} (lower is better)", label(metric)),
+        series,
+        floor: floor.map(|s| NoiseFloor { label: "data".into(), value: s.value, error: s.standard_error }),
+        ..QualityCurves::default()
+    }
+}
+
+/// A table for each metric: solvers × budgets.
+pub fn tables(comparison: &Comparison) -> Vec<Table> {
+    let summaries = comparison.summaries();
+    let mut budgets: Vec<usize> = summaries.iter().filter_map(|s| s.budget).collect();
+    budgets.sort_unstable();
+    budgets.dedup();
+    let adaptive = summaries.iter().any(|s| s.budget.is_none() && s.entry != FLOOR);
+    let of_metric = |metric: String| {
+        let mine: Vec<&Summary> = summaries.iter().filter(|s| s.metric == metric).collect();
+        let mut columns = vec!["solver".to_owned()];
+        columns.extend(budgets.iter().map(|budget| format!("{budget} evaluations")));
+        columns.extend(adaptive.then(|| "own steps".to_owned()));
+        let mut rows: Vec<Vec<String>> = Vec::new();
+        for entry in mine.iter().filter(|s| s.entry != FLOOR) {
+            if rows.iter().any(|row| row[0] == entry.entry) {
+                continue;
+            }
+            let cell = |budget: Option<usize>| {
+                let found = mine.iter().find(|s| s.entry == entry.entry && s.budget == budget);
+                found.map_or(String::new(), |s| match budget {
+                    _ if s.value.is_nan() => "diverged".into(),
+                    Some(budget) if s.nfe == budget as f64 => plus_minus(s.value, s.standard_error),
+                    _ => format!("{} ({} used)", plus_minus(s.value, s.standard_error), number(s.nfe)),
+                })
+            };
+            let mut row = vec![entry.entry.clone()];
+            row.extend(budgets.iter().map(|&budget| cell(Some(budget))));
+            row.extend(adaptive.then(|| cell(None)));
+            rows.push(row);
+        }
+        let floor = mine.iter().find(|s| s.entry == FLOOR);
+        let floor =
+            floor.map_or(String::new(), |s| format!("; data against data: {}", plus_minus(s.value, s.standard_error)));
+        Table { caption: format!("{} ± standard error{floor}", label(&metric)), columns, rows }
+    };
+    metrics(comparison).into_iter().map(of_metric).collect()
+}
+
+/// What was found, in words.
+fn summary(plan: &Plan, comparison: Option<&Comparison>) -> String {
+    let description = plan.spec.description.clone().map_or(String::new(), |text| format!("{} ", text.trim()));
+    let Some(comparison) = comparison else { return description };
+    let Some(metric) = metrics(comparison).into_iter().next() else { return description };
+    let summaries = comparison.summaries();
+    let mine = || summaries.iter().filter(|s| s.metric == metric && s.entry != FLOOR && s.value.is_finite());
+    let Some(best) = mine().min_by(|a, b| a.value.total_cmp(&b.value)) else { return description };
+    let floor = summaries.iter().find(|s| s.metric == metric && s.entry == FLOOR);
+    let floor =
+        floor.map_or(String::new(), |s| format!("; fresh data reach {}", plus_minus(s.value, s.standard_error)));
+    format!(
+        "{description}The smallest {} is {} ({} with {} evaluations){floor}.",
+        label(&metric),
+        plus_minus(best.value, best.standard_error),
+        best.entry,
+        number(best.nfe),
+    )
+}
+
+/// The contents of `run.json` as pairs.
+fn provenance(run: &RunDir) -> Result<Vec<(String, String)>> {
+    let path = run.file("run.json");
+    let foreign = |problem: String| Error::file(&path, problem, "the folder is not one that `ornstein run` made");
+    let text = std::fs::read(&path).map_err(|e| foreign(e.to_string()))?;
+    let value: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_slice(&text).map_err(|e| foreign(e.to_string()))?;
+    let plain = |value: &serde_json::Value| match value {
+        serde_json::Value::String(text) => text.clone(),
+        serde_json::Value::Array(words) => words.iter().filter_map(|word| word.as_str()).collect::<Vec<_>>().join(" "),
+        other => other.to_string(),
+    };
+    Ok(value.iter().map(|(key, value)| (key.replace('_', " "), plain(value))).collect())
+}

@@ -1,0 +1,134 @@
+//! Sampling into files.
+
+use std::io::BufReader;
+use std::path::Path;
+
+use ndarray::ArrayD;
+use ndarray_npy::{ReadNpyExt, WriteNpyExt};
+use serde::Serialize;
+use tch::{Kind, Tensor};
+
+use super::tick;
+use crate::error::{Error, Result};
+use crate::experiment::observer::Observer;
+use crate::experiment::plan::{Choice, Plan};
+use crate::file::write_whole;
+use crate::score::Model;
+use crate::solve::{NoiseSource, Sampler, prior};
+use crate::tensor;
+
+/// The outcome of a sampling run.
+#[derive(Debug, Serialize)]
+pub struct Sampled {
+    /// The samples `[B, …]`.
+    #[serde(skip)]
+    pub x: Tensor,
+    /// How many.
+    pub count: usize,
+    /// Evaluations of the denoiser per sample, measured.
+    pub nfe: f64,
+    /// Wall-clock seconds.
+    pub seconds: f64,
+}
+
+/// What may replace the experiment's own initial state and noise, and where trajectories go.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Door<'a> {
+    /// A `.npy` file with the state at the first time of the grid `[B, …]`.
+    pub init: Option<&'a Path>,
+    /// A `.npy` file with standard normals `[draws, B, …]`, used in the order drawn.
+    pub noise: Option<&'a Path>,
+    /// A folder for the state at every time of the grid.
+    pub trajectory: Option<&'a Path>,
+}
+
+/// Draws samples as the experiment's `sample` says.
+///
+/// # Errors
+/// Files that cannot be read or do not fit, a state that is not finite, an interrupt.
+pub fn sample(plan: &Plan, model: &dyn Model, door: Door, observer: &dyn Observer) -> Result<Sampled> {
+    let spec = &plan.spec.sample;
+    let choice = Choice { solver: &spec.solver, grid: &spec.grid, denoise: spec.denoise };
+    let mut sampler = plan.sampler(&choice, spec.steps(), plan.spec.seed).expect("the experiment was checked");
+    let shape = plan.data().shape();
+    let init = match door.init {
+        None => prior(&*plan.sde, plan.spec.seed, spec.count, &shape, plan.options()),
+        Some(path) => {
+            let array = read_npy(path)?;
+            fits(path, &array, 1, &shape)?;
+            tensor::from_array(&array, plan.options())
+        }
+    };
+    if let Some(path) = door.noise {
+        let array = read_npy(path)?;
+        let whole: Vec<i64> = init.size();
+        fits(path, &array, 1, &whole)?;
+        sampler.noise = NoiseSource::Replay(array);
+    }
+    let count = init.size()[0] as usize;
+    let steps = sampler.schedule.steps().unwrap_or(0);
+    observer.begin("sampling", (count * steps) as u64);
+    let outcome = sampler.run(model, &init, &plan.compute.workers, &tick(observer));
+    observer.end();
+    let run = outcome?;
+    if let Some(folder) = door.trajectory {
+        trajectory(plan, &sampler, model, &init, folder)?;
+    }
+    Ok(Sampled { x: run.x, count, nfe: run.nfe, seconds: run.seconds })
+}
+
+/// Writes `step-0000.npy` … and `times.csv` of one integration of the whole batch.
+fn trajectory(plan: &Plan, sampler: &Sampler, model: &dyn Model, init: &Tensor, folder: &Path) -> Result<()> {
+    std::fs::create_dir_all(folder).map_err(|source| Error::Unwritable { path: folder.to_owned(), source })?;
+    let mut times = String::from("step,t,alpha,sigma\n");
+    for point in sampler.trajectory(model, init)? {
+        let k = plan.sde.kernel(point.t);
+        times += &format!("{},{:e},{:e},{:e}\n", point.step, point.t, k.alpha, k.sigma);
+        write_npy(&folder.join(format!("step-{:04}.npy", point.step)), &point.x)?;
+    }
+    write_whole(&folder.join("times.csv"), times.as_bytes())
+}
+
+/// Refuses an array whose shape after `free` leading axes is not `shape`.
+fn fits(path: &Path, array: &ArrayD<f64>, free: usize, shape: &[i64]) -> Result<()> {
+    let have: Vec<i64> = array.shape().iter().map(|&n| n as i64).collect();
+    if have.len() == free + shape.len() && have[free..] == *shape && have[0] > 0 {
+        return Ok(());
+    }
+    let wanted: Vec<String> = shape.iter().map(i64::to_string).collect();
+    let problem = format!("the array has the shape {have:?}");
+    Err(Error::file(path, problem, format!("save one of the shape [N, {}]", wanted.join(", "))))
+}
+
+/// Reads a `.npy` file of float64 or float32.
+///
+/// # Errors
+/// When it is missing, truncated or of another type.
+pub fn read_npy(path: &Path) -> Result<ArrayD<f64>> {
+    let open = || std::fs::File::open(path).map(BufReader::new);
+    let remedy = "save a float64 or float32 array with numpy.save";
+    let file = open().map_err(|e| Error::file(path, e.to_string(), remedy))?;
+    if let Ok(array) = ArrayD::<f64>::read_npy(file) {
+        return Ok(array);
+    }
+    let file = open().map_err(|e| Error::file(path, e.to_string(), remedy))?;
+    let single = ArrayD::<f32>::read_npy(file);
+    let problem = |e| format!("this is not a .npy file of floating-point numbers ({e})");
+    single.map(|array| array.mapv(f64::from)).map_err(|e| Error::file(path, problem(e), remedy))
+}
+
+/// Writes a tensor as a `.npy` file, whole or not at all: float64 for tensors of doubles, else float32.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write_npy(path: &Path, x: &Tensor) -> Result<()> {
+    let array = tensor::to_array(x);
+    let mut data = Vec::new();
+    let written = if x.kind() == Kind::Double {
+        array.write_npy(&mut data)
+    } else {
+        array.mapv(|v| v as f32).write_npy(&mut data)
+    };
+    written.expect("writing to memory does not fail");
+    write_whole(path, &data)
+}

@@ -1,0 +1,58 @@
+//! Files that are there whole or not at all.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+/// Writes a file so that it is there whole or not at all, also after a power cut.
+pub fn write_whole(path: &Path, data: &[u8]) -> Result<()> {
+    let partial = partial(path);
+    let write = || {
+        let mut file = fs::File::create(&partial)?;
+        file.write_all(data)?;
+        file.sync_all()?;
+        fs::rename(&partial, path)
+    };
+    write().map_err(|source| {
+        let _ = fs::remove_file(&partial);
+        Error::Write { path: path.to_owned(), source }
+    })
+}
+
+/// Refuses a path that cannot be written, before long work whose result shall go there.
+///
+/// # Errors
+/// What the operating system says.
+pub fn writable(path: &Path) -> Result<()> {
+    let partial = partial(path);
+    let probe = fs::File::create(&partial).and_then(|_| fs::remove_file(&partial));
+    probe.map_err(|source| Error::Unwritable { path: path.to_owned(), source })
+}
+
+/// Where a file is written before it is moved into place.
+fn partial(path: &Path) -> PathBuf {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("file");
+    path.with_file_name(format!(".{name}.partial"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_that_fails_leaves_nothing() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("a.txt");
+        write_whole(&path, b"one").expect("writable");
+        assert_eq!(fs::read(&path).expect("written"), b"one");
+        // A folder stands where the file should go, so the rename fails.
+        let taken = folder.path().join("taken");
+        fs::create_dir(&taken).expect("a folder");
+        fs::write(taken.join("x"), b"x").expect("a file");
+        assert!(write_whole(&taken, b"two").is_err());
+        assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 2);
+        assert_eq!(writable(&folder.path().join("no/such")).unwrap_err().exit_code(), 2);
+    }
+}

@@ -1,0 +1,130 @@
+//! A multilayer perceptron for points.
+
+use serde::{Deserialize, Serialize};
+use tch::Tensor;
+
+use super::{Builder, Condition, Embedding, Network, embedding};
+use crate::error::{Fault, Settings, at_least_one};
+
+/// A residual perceptron that is told the noise level in every layer.
+///
+/// h₁ = silu(W₁ x + b₁ + T₁ e),  h_l = h_{l−1} + silu(W_l h_{l−1} + b_l + T_l e),  F = W_out h_depth + b_out,
+/// with e = silu(W_e [sin ω c, cos ω c] + b_e). F starts at zero.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Mlp {
+    /// Units in each hidden layer.
+    pub width: usize,
+    /// Hidden layers.
+    pub depth: usize,
+    /// How the noise level becomes a vector.
+    pub embedding: Embedding,
+    /// The length of that vector.
+    pub features: usize,
+}
+
+impl Default for Mlp {
+    fn default() -> Self {
+        Mlp { width: 256, depth: 4, embedding: Embedding::Sinusoidal, features: 64 }
+    }
+}
+
+impl Settings for Mlp {
+    fn check(&self) -> Result<(), Fault> {
+        at_least_one("width", self.width)?;
+        at_least_one("depth", self.depth)?;
+        if self.features < 2 || self.features % 2 == 1 {
+            return Err(Fault::new(
+                "features",
+                format!("{} is not an even number of at least 2", self.features),
+                "write for example 64",
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Mlp {
+    /// The network for points `[B, dim]`; `seed` fixes the frequencies of Fourier features.
+    pub fn build(&self, dim: i64, seed: u64, parameters: &mut Builder) -> MlpNetwork {
+        let (width, depth, features) = (self.width as i64, self.depth as i64, self.features as i64);
+        let frequencies = self.embedding.frequencies(self.features, seed).to_device(parameters.device());
+        let mut linear = |name: &str, from: i64, to: i64, gain: f64| Linear {
+            weight: parameters.normal(format!("{name}.weight"), &[to, from], gain / (from as f64).sqrt()),
+            bias: parameters.zeros(format!("{name}.bias"), &[to]),
+        };
+        // √2 keeps the variance through an activation that halves it (He et al. 2015).
+        let gain = std::f64::consts::SQRT_2;
+        MlpNetwork {
+            embed: linear("embed", features, width, gain),
+            project: linear("project", width, depth * width, 1.0),
+            layers: (0..depth)
+                .map(|l| linear(&format!("layers.{l}"), if l == 0 { dim } else { width }, width, gain))
+                .collect(),
+            out: linear("out", width, dim, 0.0),
+            frequencies,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Linear {
+    weight: Tensor,
+    bias: Tensor,
+}
+
+impl Linear {
+    fn forward(&self, x: &Tensor) -> Tensor {
+        x.linear(&self.weight, Some(&self.bias))
+    }
+
+    fn share(&self) -> Self {
+        Linear { weight: self.weight.shallow_clone(), bias: self.bias.shallow_clone() }
+    }
+}
+
+/// The parameters of an [`Mlp`].
+#[derive(Debug)]
+pub struct MlpNetwork {
+    embed: Linear,
+    /// T_l of all layers in one matrix.
+    project: Linear,
+    layers: Vec<Linear>,
+    out: Linear,
+    frequencies: Tensor,
+}
+
+impl Network for MlpNetwork {
+    fn forward(&self, x: &Tensor, noise: &Tensor, condition: &Condition, _train: bool) -> Tensor {
+        assert!(condition.is_empty(), "an MLP cannot be told a condition");
+        let features = embedding::features(noise, &self.frequencies);
+        let shifts = self.project.forward(&self.embed.forward(&features).silu());
+        let shifts = shifts.chunk(self.layers.len() as i64, 1);
+        let mut h: Option<Tensor> = None;
+        for (layer, shift) in self.layers.iter().zip(&shifts) {
+            let input = h.as_ref().unwrap_or(x);
+            let bias = shift + &layer.bias;
+            let z = if bias.size()[0] == 1 {
+                // One noise level: the shift is a bias, added inside the matrix product.
+                input.linear(&layer.weight, Some(&bias.squeeze_dim(0)))
+            } else {
+                bias.addmm(input, &layer.weight.tr())
+            };
+            h = Some(match h {
+                None => z.silu(),
+                Some(h) => h + z.silu(),
+            });
+        }
+        self.out.forward(&h.expect("an MLP has at least one layer"))
+    }
+
+    fn share(&self) -> Box<dyn Network> {
+        Box::new(MlpNetwork {
+            embed: self.embed.share(),
+            project: self.project.share(),
+            layers: self.layers.iter().map(Linear::share).collect(),
+            out: self.out.share(),
+            frequencies: self.frequencies.shallow_clone(),
+        })
+    }
+}

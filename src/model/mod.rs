@@ -1,0 +1,76 @@
+//! Trained denoisers: a network, a prediction row around it, and the condition bound to it.
+
+mod condition;
+mod embedding;
+mod mlp;
+mod parameters;
+mod prediction;
+
+pub use condition::{Condition, Tokens};
+pub use embedding::Embedding;
+pub use mlp::{Mlp, MlpNetwork};
+pub use parameters::{Builder, Parameters};
+pub use prediction::{Prediction, Row};
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use tch::{Kind, Tensor};
+
+use crate::score::{Denoiser, Model};
+use crate::sde::Sde;
+use crate::tensor::combine;
+
+/// A backbone with parameters.
+pub trait Network: Debug + Send {
+    /// F(x, noise, condition) `[B, …]`, where x `[B, …]` is already scaled by c_in.
+    ///
+    /// `noise` is c_noise, `[B]`, or `[1]` where all samples share it (which saves the embedding of B equal numbers).
+    /// `train` switches on what only training has, such as dropout.
+    fn forward(&self, x: &Tensor, noise: &Tensor, condition: &Condition, train: bool) -> Tensor;
+
+    /// A further handle on the same parameters, for another thread.
+    fn share(&self) -> Box<dyn Network>;
+}
+
+/// A network as a denoiser: D(x, t) = c_skip x + c_out F(c_in x, c_noise), with its condition bound.
+#[derive(Debug)]
+pub struct Trained {
+    /// The backbone F.
+    pub network: Box<dyn Network>,
+    /// What F predicts.
+    pub prediction: Prediction,
+    /// The process.
+    pub sde: Arc<dyn Sde>,
+    /// The root mean square of the data's coordinates.
+    pub sigma_data: f64,
+    /// What F is told beside x and the noise level.
+    pub condition: Condition,
+}
+
+impl Denoiser for Trained {
+    fn sde(&self) -> &dyn Sde {
+        &*self.sde
+    }
+
+    fn denoise(&self, x: &Tensor, t: f64) -> Tensor {
+        let row = self.prediction.row(&*self.sde, t, self.sigma_data);
+        // The network computes in float32 whatever the state's kind.
+        let noise = Tensor::from_slice(&[row.noise as f32]).to_device(x.device());
+        let input = (x * row.input).to_kind(Kind::Float);
+        let output = self.network.forward(&input, &noise, &self.condition, false).to_kind(x.kind());
+        if row.skip == 0.0 { output * row.out } else { combine(row.skip, x, row.out, &output) }
+    }
+}
+
+impl Model for Trained {
+    fn part(&self, first: i64, count: i64) -> Box<dyn Model> {
+        Box::new(Trained {
+            network: self.network.share(),
+            prediction: self.prediction,
+            sde: self.sde.clone(),
+            sigma_data: self.sigma_data,
+            condition: self.condition.narrow(first, count),
+        })
+    }
+}

@@ -1,0 +1,47 @@
+//! Figures, tables and one self-contained page from plain data.
+//!
+//! Nothing here knows of networks, solvers or experiments: callers fill structs with numbers and names. A figure is
+//! [drawn](Figure) once and [saved](save) as PNG and SVG; a [`Table`] is printed to a terminal or set in a page; a
+//! [`Page`] puts them all into one HTML file that needs no network. Numbers that are not finite, empty series and
+//! names in any script are data like any other: they never fail, and what cannot be drawn is left out and, where it
+//! matters, said so in the figure.
+//!
+//! ```no_run
+//! # use ornstein::report::{LossCurve, LossSeries, save};
+//! # fn main() -> ornstein::error::Result<()> {
+//! let points = (0..1000).map(|step| (f64::from(step), 1.0 / f64::from(step + 1))).collect();
+//! let series = vec![LossSeries { label: "training".into(), points, smooth: true }];
+//! let loss = LossCurve { title: "Training loss".into(), series, ..LossCurve::default() };
+//! save(&loss, "runs/moons".as_ref(), "loss")?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod axis;
+mod canvas;
+mod figure;
+mod font;
+mod html;
+mod loss;
+mod panels;
+mod plot;
+mod points;
+mod quality;
+mod raster;
+mod score;
+mod table;
+mod theme;
+mod trajectories;
+
+#[cfg(test)]
+mod tests;
+
+pub use canvas::Canvas;
+pub use figure::{Figure, Rendered, render, save};
+pub use html::{Block, Page, Section};
+pub use loss::{LossCurve, LossSeries};
+pub use points::{PointPanel, PointPanels};
+pub use quality::{NoiseFloor, QualityCurves, QualityPoint, QualitySeries};
+pub use score::{ScoreField, ScorePanel};
+pub use table::{Table, number, plus_minus};
+pub use trajectories::{TrajectoryPanel, TrajectoryPanels};

@@ -1,0 +1,248 @@
+//! The quality of samples against what they cost.
+
+use super::axis::{Axis, Scale, extent};
+use super::canvas::{Align, Canvas, Label, Rect, Stroke};
+use super::figure::Figure;
+use super::panels::title;
+use super::plot::{Furniture, Legend, Plot, Sample, nothing};
+use super::theme::{AXIS, GRID, HAIR, LINE, MARGIN, NOTE, TICK, fade, rgb, style};
+use plotters::prelude::RGBAColor;
+
+/// A metric against evaluations or seconds, both on logarithmic axes, one series a solver, with standard errors.
+///
+/// Unbiased estimates of a distance can be zero or less, which a logarithmic axis cannot hold: these are hollow marks
+/// in a strip below it.
+#[derive(Clone, Debug)]
+pub struct QualityCurves {
+    /// The title; may be empty.
+    pub title: String,
+    /// What the abscissa counts, such as `evaluations of the network`.
+    pub x_label: String,
+    /// The metric, and which direction is better.
+    pub y_label: String,
+    /// One series a solver; a dozen are told apart by colour, mark and dash.
+    pub series: Vec<QualitySeries>,
+    /// What a perfect sampler would score with so many samples.
+    pub floor: Option<NoiseFloor>,
+}
+
+/// The metric of one solver.
+#[derive(Clone, Debug, Default)]
+pub struct QualitySeries {
+    /// The name in the legend.
+    pub label: String,
+    /// The measurements, in any order.
+    pub points: Vec<QualityPoint>,
+}
+
+/// One measurement.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct QualityPoint {
+    /// The cost, in the unit of the abscissa; a point without a positive cost is left out.
+    pub x: f64,
+    /// The estimate; left out if it is not finite.
+    pub value: f64,
+    /// Its standard error; no bar is drawn if it is zero or not finite.
+    pub error: f64,
+}
+
+/// The metric between two independent sets of data.
+#[derive(Clone, Debug)]
+pub struct NoiseFloor {
+    /// The name in the legend.
+    pub label: String,
+    /// The estimate.
+    pub value: f64,
+    /// Its standard error, drawn as a band.
+    pub error: f64,
+}
+
+impl Default for QualityCurves {
+    fn default() -> Self {
+        QualityCurves {
+            title: String::new(),
+            x_label: "network evaluations".to_owned(),
+            y_label: "distance to the data".to_owned(),
+            series: Vec::new(),
+            floor: None,
+        }
+    }
+}
+
+const FLOOR: RGBAColor = rgb(90, 90, 90);
+const PLOT_WIDTH: f64 = 520.0;
+const LEGEND_ROOM: f64 = 290.0;
+const GAP: f64 = 22.0;
+/// The height of the strip for estimates of zero or less.
+const STRIP: f64 = 24.0;
+const MARK: f64 = 4.0;
+
+impl QualitySeries {
+    /// What can be drawn, by increasing cost.
+    fn drawn(&self) -> Vec<QualityPoint> {
+        let finite = |point: &QualityPoint| point.x > 0.0 && point.x.is_finite() && point.value.is_finite();
+        let mut points: Vec<QualityPoint> = self.points.iter().copied().filter(finite).collect();
+        points.sort_by(|a, b| a.x.total_cmp(&b.x));
+        points
+    }
+}
+
+impl QualityCurves {
+    fn points(&self) -> Vec<QualityPoint> {
+        self.series.iter().flat_map(QualitySeries::drawn).collect()
+    }
+
+    fn has_strip(&self) -> bool {
+        self.points().iter().any(|point| point.value <= 0.0)
+    }
+
+    fn axes(&self) -> (Axis, Axis) {
+        let points = self.points();
+        let x = extent(points.iter().map(|point| point.x));
+        let floor = self.floor.as_ref().map(|floor| QualityPoint { x: 1.0, value: floor.value, error: floor.error });
+        // An error as large as its estimate reaches down to zero: it may not set the lower end.
+        let positive = points.iter().copied().chain(floor).filter(|point| point.value > 0.0);
+        let ends = positive.flat_map(|point| {
+            let error = if point.error.is_finite() { point.error.abs() } else { 0.0 };
+            [(point.value - error).max(point.value / 2.0), point.value, point.value + error]
+        });
+        let y = extent(ends);
+        let axis = |ends: Option<(f64, f64)>| ends.map_or(nothing(Scale::Log), |(low, high)| Axis::log(low, high));
+        (axis(x), axis(y))
+    }
+
+    fn legend(&self) -> Legend {
+        let series = self.series.iter().enumerate().map(|(index, series)| {
+            (series.label.clone(), Sample::Line { style: style(index), width: LINE, marked: true })
+        });
+        let floor = self.floor.iter().map(|floor| {
+            let hidden = if floor.value > 0.0 { "" } else { " (not positive, not shown)" };
+            (format!("{}{hidden}", floor.label), Sample::Band(FLOOR))
+        });
+        Legend::new(series.chain(floor).collect(), LEGEND_ROOM)
+    }
+
+    fn header(&self) -> f64 {
+        if self.title.is_empty() { MARGIN } else { MARGIN + 28.0 }
+    }
+
+    fn draw_floor(&self, canvas: &mut Canvas, plot: &Plot) {
+        let Some(floor) = self.floor.as_ref().filter(|floor| floor.value > 0.0 && floor.value.is_finite()) else {
+            return;
+        };
+        let Rect { left, right, .. } = plot.area;
+        if floor.error.is_finite() {
+            let (top, bottom) = (floor.value + floor.error.abs(), floor.value - floor.error.abs());
+            let band = Rect { left, right, top: plot.height_within(top), bottom: plot.height_within(bottom) };
+            canvas.rect(band, fade(FLOOR, 0.18));
+        }
+        let y = plot.height_within(floor.value);
+        canvas.line((left, y), (right, y), &Stroke { color: FLOOR, width: 1.25, dash: &[5.0, 3.0] });
+    }
+
+    fn draw_strip(&self, canvas: &mut Canvas, strip: &Plot) {
+        let Rect { left, right, bottom, .. } = strip.area;
+        let y = bottom - STRIP / 2.0;
+        canvas.text(&Label::new("≤ 0", TICK).align(Align::End).centred(), (left - 8.0, y));
+        canvas.line((left, bottom - STRIP), (right, bottom - STRIP), &Stroke::solid(GRID, HAIR));
+        let mut marks: Vec<(f64, usize)> = Vec::new();
+        for (index, series) in self.series.iter().enumerate() {
+            let hollow = series.drawn().into_iter().filter(|point| point.value <= 0.0);
+            marks.extend(hollow.map(|point| (strip.place((point.x, 1.0)).0, index)));
+        }
+        marks.sort_by(|a, b| a.0.total_cmp(&b.0));
+        // Marks at the same cost stand side by side.
+        for group in marks.chunk_by(|a, b| b.0 - a.0 < 1.0) {
+            let apart = (48.0 / group.len() as f64).min(2.4 * MARK);
+            let reach = (group.len() - 1) as f64 / 2.0 * apart + MARK + 2.0;
+            for (rank, &(x, index)) in group.iter().enumerate() {
+                let x = x.max(left + reach).min(right - reach) + (rank as f64 - (group.len() - 1) as f64 / 2.0) * apart;
+                canvas.hollow_mark(style(index).mark, (x, y), MARK, style(index).color);
+            }
+        }
+    }
+}
+
+impl Figure for QualityCurves {
+    fn size(&self) -> (u32, u32) {
+        let legend = self.legend();
+        let width =
+            MARGIN + 60.0 + PLOT_WIDTH + GAP + legend.column_width().max(if self.has_strip() { 130.0 } else { 0.0 });
+        let rows = self.series.len() + usize::from(self.floor.is_some());
+        let height = (self.header() + rows as f64 * 19.0 + 80.0).max(430.0);
+        ((width + MARGIN).ceil() as u32, height.ceil() as u32)
+    }
+
+    fn draw(&self, canvas: &mut Canvas) {
+        title(canvas, &self.title);
+        let (x, y) = self.axes();
+        let legend = self.legend();
+        let bounds = canvas.bounds();
+        let right = MARGIN + 60.0 + PLOT_WIDTH;
+        let outer = Rect { left: MARGIN, top: self.header() + 4.0, right, bottom: bounds.bottom - MARGIN + 6.0 };
+        let whole = Plot::within(outer, x, y);
+        let mut plot = whole;
+        if self.has_strip() {
+            plot.area.bottom -= STRIP;
+        }
+        plot.draw_grid(canvas);
+        self.draw_floor(canvas, &plot);
+        for (index, series) in self.series.iter().enumerate() {
+            draw_series(canvas, &plot, &series.drawn(), index);
+        }
+        let mut below = Furniture { x_label: &self.x_label, y_label: "", boxed: false, x_ticks: true, y_ticks: false };
+        if self.has_strip() {
+            self.draw_strip(canvas, &whole);
+            let place = (right + GAP, whole.area.bottom - STRIP / 2.0);
+            canvas.text(&Label::new("hollow: estimate ≤ 0", NOTE).color(AXIS).centred(), place);
+        }
+        whole.draw_axes(canvas, &below);
+        (below.x_label, below.y_label, below.x_ticks, below.y_ticks) = ("", &self.y_label, false, true);
+        plot.draw_axes(canvas, &below);
+        legend.draw_column(canvas, (right + GAP, whole.area.top - 4.0));
+    }
+}
+
+fn draw_series(canvas: &mut Canvas, plot: &Plot, points: &[QualityPoint], index: usize) {
+    let look = style(index);
+    // A point without a place on the axis breaks the line.
+    let places: Vec<(f64, f64)> = points.iter().map(|point| (point.x, point.value)).collect();
+    plot.curve(canvas, &places, &Stroke { color: look.color, width: LINE, dash: look.dash });
+    let bar = Stroke::solid(look.color, 1.1);
+    let shown = points.iter().filter(|point| plot.area.contains(plot.place((point.x, point.value))));
+    for point in shown.clone().filter(|point| point.error.is_finite() && point.error != 0.0) {
+        let x = plot.place((point.x, point.value)).0;
+        let ends =
+            [point.value - point.error.abs(), point.value + point.error.abs()].map(|end| plot.height_within(end));
+        canvas.line((x, ends[0]), (x, ends[1]), &bar);
+        for end in ends {
+            canvas.line((x - 3.0, end), (x + 3.0, end), &bar);
+        }
+    }
+    for point in shown {
+        canvas.mark(look.mark, plot.place((point.x, point.value)), MARK, look.color);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn curves(values: &[(f64, f64)]) -> QualityCurves {
+        let points = values.iter().map(|&(value, error)| QualityPoint { x: 10.0, value, error }).collect();
+        QualityCurves { series: vec![QualitySeries { label: "a".into(), points }], ..Default::default() }
+    }
+
+    #[test]
+    fn the_axis_holds_every_positive_estimate() {
+        let (_, y) = curves(&[(1.0, 0.1), (1e-3, 2e-3), (-1e-4, 1e-4)]).axes();
+        assert!(y.low < 1e-3 && y.low > 1e-4 && y.high > 1.1, "{y:?}");
+        assert!(curves(&[(-1.0, 0.1)]).has_strip() && !curves(&[(1.0, 2.0)]).has_strip());
+    }
+
+    #[test]
+    fn what_is_not_finite_is_left_out() {
+        assert!(curves(&[(f64::NAN, 0.1), (f64::INFINITY, 0.1)]).points().is_empty());
+        assert_eq!(curves(&[]).axes(), (nothing(Scale::Log), nothing(Scale::Log)));
+    }
+}

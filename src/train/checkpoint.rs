@@ -1,0 +1,187 @@
+//! Checkpoints: safetensors beside a JSON manifest that is written last, so that what has a manifest is whole.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use serde::{Deserialize, Serialize};
+use tch::{Device, Kind, Tensor};
+
+use crate::error::{Error, Result};
+use crate::file::write_whole;
+use crate::tensor;
+
+/// What a checkpoint says about itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// The version of this format.
+    pub format: u32,
+    /// The version of the program that wrote it.
+    pub version: String,
+    /// Training steps made.
+    pub step: usize,
+    /// The hash of everything in the experiment that determines the training.
+    pub experiment: String,
+    /// The root mean square of the data's coordinates that the prediction row was given.
+    pub sigma_data: f64,
+    /// What has been measured since the last line of the log.
+    pub window: Window,
+    /// The file with the tensors, in the same folder.
+    pub tensors: String,
+    /// The length of that file.
+    pub bytes: u64,
+}
+
+/// Sums over the steps since the last line of the log, so that a resumed run writes the same lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Window {
+    /// Steps in it.
+    pub steps: usize,
+    /// The sum of their losses.
+    pub loss: f64,
+    /// The sum of their gradient norms.
+    pub gradient: f64,
+}
+
+/// The version of the format that this program writes and reads.
+const FORMAT: u32 = 1;
+
+/// How many checkpoints are kept: the last, and the one before it in case the last is lost.
+const KEPT: usize = 2;
+
+/// Named float32 tensors at one step.
+#[derive(Debug)]
+pub struct Checkpoint {
+    /// What it says about itself.
+    pub manifest: Manifest,
+    /// The tensors by name.
+    pub tensors: HashMap<String, Tensor>,
+}
+
+impl Checkpoint {
+    /// A checkpoint of `step` of an experiment.
+    pub fn new(step: usize, experiment: &str, sigma_data: f64, tensors: HashMap<String, Tensor>) -> Self {
+        let manifest = Manifest {
+            format: FORMAT,
+            version: env!("CARGO_PKG_VERSION").into(),
+            step,
+            experiment: experiment.into(),
+            sigma_data,
+            window: Window::default(),
+            tensors: format!("step-{step:08}.safetensors"),
+            bytes: 0,
+        };
+        Checkpoint { manifest, tensors }
+    }
+
+    /// Writes the tensors, then the manifest, each by an atomic rename; then removes what is older than the last two.
+    ///
+    /// # Errors
+    /// When the disk is full or the folder cannot be written; earlier checkpoints stay as they are.
+    pub fn save(&self, folder: &Path) -> Result<PathBuf> {
+        fs::create_dir_all(folder).map_err(Error::write(folder))?;
+        let bytes: Vec<(&String, Vec<u8>, Vec<usize>)> = self
+            .tensors
+            .iter()
+            .map(|(name, tensor)| {
+                let values: Vec<u8> = tensor::to_array(tensor).iter().flat_map(|&v| (v as f32).to_le_bytes()).collect();
+                (name, values, tensor.size().iter().map(|&n| n as usize).collect())
+            })
+            .collect();
+        let views = bytes.iter().map(|(name, values, shape)| {
+            (name.as_str(), TensorView::new(Dtype::F32, shape.clone(), values).expect("the bytes fill the shape"))
+        });
+        let data = safetensors::serialize(views, None).expect("plain tensors can always be written");
+        let manifest = Manifest { bytes: data.len() as u64, ..self.manifest.clone() };
+        write_whole(&folder.join(&manifest.tensors), &data)?;
+        let path = folder.join(format!("step-{:08}.json", manifest.step));
+        let text = serde_json::to_vec_pretty(&manifest).expect("a manifest is plain data");
+        write_whole(&path, &text)?;
+        for old in manifests(folder).into_iter().rev().skip(KEPT) {
+            // The manifest first: without it the tensors are no checkpoint. A failure leaves a file too many, no more.
+            let _ = fs::remove_file(&old);
+            let _ = fs::remove_file(old.with_extension("safetensors"));
+        }
+        Ok(path)
+    }
+
+    /// The newest checkpoint in `folder`, if there is one.
+    pub fn newest(folder: &Path) -> Option<PathBuf> {
+        manifests(folder).pop()
+    }
+
+    /// Reads the checkpoint with the given manifest.
+    ///
+    /// # Errors
+    /// When a file is missing, truncated, of another format or of another experiment than `experiment`.
+    pub fn load(manifest: &Path, experiment: &str) -> Result<Self> {
+        let again = "choose another checkpoint, or train again without --resume";
+        let text = fs::read(manifest).map_err(|e| Error::file(manifest, e.to_string(), again))?;
+        let read: Manifest = serde_json::from_slice(&text)
+            .map_err(|e| Error::file(manifest, format!("this is not a checkpoint manifest ({e})"), again))?;
+        if read.format != FORMAT {
+            let problem = format!("checkpoint format {} where this program reads format {FORMAT}", read.format);
+            return Err(Error::file(manifest, problem, format!("use ornstein {} for it", read.version)));
+        }
+        if read.experiment != experiment {
+            let problem = "this checkpoint is of another experiment (its data, process, model or training differ)";
+            return Err(Error::file(manifest, problem, "give the experiment that it was trained with"));
+        }
+        let path = manifest.with_file_name(&read.tensors);
+        let data = fs::read(&path).map_err(|e| Error::file(&path, e.to_string(), again))?;
+        if data.len() as u64 != read.bytes {
+            let problem = format!("the file is truncated: {} bytes of {}", data.len(), read.bytes);
+            return Err(Error::file(&path, problem, again));
+        }
+        let foreign =
+            |what: String| Error::file(&path, format!("this is not a safetensors checkpoint ({what})"), again);
+        let file = SafeTensors::deserialize(&data).map_err(|e| foreign(e.to_string()))?;
+        let mut tensors = HashMap::new();
+        for (name, view) in file.tensors() {
+            if view.dtype() != Dtype::F32 {
+                return Err(foreign(format!("{name} is {:?}", view.dtype())));
+            }
+            let values: Vec<f32> =
+                view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+            let shape: Vec<i64> = view.shape().iter().map(|&n| n as i64).collect();
+            tensors.insert(name, Tensor::from_slice(&values).reshape(shape));
+        }
+        Ok(Checkpoint { manifest: read, tensors })
+    }
+
+    /// Copies the tensor `name` into `target`, of the same shape.
+    ///
+    /// # Errors
+    /// When it is missing or has another shape: the checkpoint is of another network.
+    pub fn copy(&self, name: &str, target: &mut Tensor) -> Result<()> {
+        let foreign = |problem: String| {
+            Error::file(
+                &self.manifest.tensors,
+                problem,
+                "the checkpoint is of another network: give its own experiment",
+            )
+        };
+        let value = self.tensors.get(name).ok_or_else(|| foreign(format!("there is no tensor `{name}`")))?;
+        if value.size() != target.size() {
+            return Err(foreign(format!("`{name}` has shape {:?}, not {:?}", value.size(), target.size())));
+        }
+        let (kind, device): (Kind, Device) = (target.kind(), target.device());
+        tch::no_grad(|| target.copy_(&value.to_device(device).to_kind(kind)));
+        Ok(())
+    }
+}
+
+/// The manifests in a folder, oldest first.
+fn manifests(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let is_manifest = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        name.starts_with("step-") && name.ends_with(".json")
+    };
+    let mut found: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(is_manifest).collect();
+    found.sort();
+    found
+}

@@ -1,0 +1,149 @@
+//! The training loop, one step at a time; the caller owns the `for`.
+
+use std::collections::HashMap;
+
+use tch::{Device, Kind, Tensor};
+
+use super::{AdamW, Checkpoint, Ema, Moments, Objective};
+use crate::data::Dataset;
+use crate::error::{Error, Result};
+use crate::model::{Condition, Network, Parameters};
+use crate::rng::{Purpose, Stream};
+
+/// How to train.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TrainerSettings {
+    /// Steps in all.
+    pub steps: usize,
+    /// Examples in each step.
+    pub batch: usize,
+    /// The optimizer.
+    pub optimizer: AdamW,
+    /// Steps over which the learning rate rises from zero.
+    pub warmup: usize,
+    /// The norm to which gradients are clipped.
+    pub clip: Option<f64>,
+    /// The moving average from which samples are drawn.
+    pub ema: Ema,
+    /// The seed of the data stream.
+    pub seed: u64,
+}
+
+/// What a step did.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Progress {
+    /// The step, from 1.
+    pub step: usize,
+    /// The weighted denoising loss of its batch.
+    pub loss: f64,
+    /// The norm of the gradient before clipping.
+    pub gradient: f64,
+    /// The learning rate.
+    pub lr: f64,
+}
+
+/// A network in training. Its whole state is (step, parameters, average, moments): data, times and perturbations are
+/// functions of the step, so a run resumes bit for bit.
+#[derive(Debug)]
+pub struct Trainer {
+    settings: TrainerSettings,
+    objective: Objective,
+    data: Box<dyn Dataset>,
+    network: Box<dyn Network>,
+    parameters: Parameters,
+    average: Tensor,
+    moments: Moments,
+    step: usize,
+}
+
+impl Trainer {
+    /// A run at step 0.
+    pub fn new(
+        settings: TrainerSettings,
+        objective: Objective,
+        data: Box<dyn Dataset>,
+        (network, parameters): (Box<dyn Network>, Parameters),
+    ) -> Self {
+        let flat = parameters.flat();
+        let moments = Moments { first: flat.zeros_like(), second: flat.zeros_like() };
+        Trainer { settings, objective, data, network, average: flat.copy(), moments, parameters, step: 0 }
+    }
+
+    /// Steps made so far.
+    pub fn step(&self) -> usize {
+        self.step
+    }
+
+    /// θ̄ `[P]`, the moving average.
+    pub fn average(&self) -> &Tensor {
+        &self.average
+    }
+
+    /// The state as a checkpoint of `experiment`.
+    pub fn checkpoint(&self, experiment: &str) -> Checkpoint {
+        let mut tensors = HashMap::new();
+        for (buffer, flat) in self.buffers() {
+            for (name, value) in self.parameters.named(&flat) {
+                tensors.insert(format!("{buffer}/{name}"), value);
+            }
+        }
+        Checkpoint::new(self.step, experiment, self.objective.sigma_data, tensors)
+    }
+
+    /// Continues from a checkpoint.
+    ///
+    /// # Errors
+    /// When it is of another network.
+    pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<()> {
+        for (buffer, flat) in self.buffers() {
+            for (name, mut value) in self.parameters.named(&flat) {
+                checkpoint.copy(&format!("{buffer}/{name}"), &mut value)?;
+            }
+        }
+        self.step = checkpoint.manifest.step;
+        Ok(())
+    }
+
+    fn buffers(&self) -> [(&'static str, Tensor); 4] {
+        [
+            ("parameters", self.parameters.flat()),
+            ("ema", self.average.shallow_clone()),
+            ("adamw/first", self.moments.first.shallow_clone()),
+            ("adamw/second", self.moments.second.shallow_clone()),
+        ]
+    }
+
+    fn advance(&mut self) -> Result<Progress> {
+        let TrainerSettings { batch, optimizer, warmup, clip, ema, seed, .. } = self.settings;
+        let first = (self.step * batch) as u64;
+        let mut theta = self.parameters.flat();
+        let options: (Kind, Device) = (Kind::Float, theta.device());
+        let x0 = self.data.draw(Stream::new(seed, Purpose::Data), first, batch).to_kind(options.0).to_device(options.1);
+        let loss = self.objective.loss(&*self.network, &x0, first, &Condition::default());
+        let gradient = self.parameters.gradient(&loss);
+        self.step += 1;
+        let scale = (self.step as f64 / warmup.max(1) as f64).min(1.0);
+        let norm = gradient.norm();
+        let step = self.step;
+        tch::no_grad(|| {
+            let clipped = clip.map(|most| &gradient * (norm.reciprocal() * most).clamp_max(1.0));
+            optimizer.step(&mut theta, clipped.as_ref().unwrap_or(&gradient), &mut self.moments, step, scale);
+            ema.update(&mut self.average, &theta, step);
+        });
+        let (loss, gradient) = (loss.double_value(&[]), norm.double_value(&[]));
+        if !(loss.is_finite() && gradient.is_finite()) {
+            let what = if loss.is_finite() { "the gradient" } else { "the loss" };
+            let remedy = "lower train.optimizer.adamw.lr, lengthen train.warmup, or clip harder".to_owned();
+            return Err(Error::Diverged { what: what.into(), step, remedy });
+        }
+        Ok(Progress { step, loss, gradient, lr: optimizer.lr * scale })
+    }
+}
+
+impl Iterator for Trainer {
+    type Item = Result<Progress>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        (self.step < self.settings.steps).then(|| self.advance())
+    }
+}
