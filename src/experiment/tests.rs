@@ -65,7 +65,7 @@ fn four_keys_are_enough() {
     let spec = parse("{name: x, data: checkerboard, sde: edm, model: {}}", &[]).unwrap();
     assert_eq!(spec.train, Some(Default::default()));
     assert_eq!(spec.sample.steps, Some(20));
-    let exact = parse("{name: x, data: checkerboard, sde: edm, model: exact}", &[]).unwrap();
+    let exact = parse("{name: x, data: eight_gaussians, sde: edm, model: exact}", &[]).unwrap();
     assert_eq!((exact.model, exact.train), (ModelSpec::Exact, None));
 }
 
@@ -96,7 +96,7 @@ fn numbers_may_be_written_as_one_likes() {
 
 #[test]
 fn an_explicit_grid_knows_its_steps() {
-    let text = "{name: x, data: checkerboard, sde: vp, model: exact, sample: {grid: {explicit: [1, 0.5, 0.1, -.inf]}}}";
+    let text = "{name: x, data: checkerboard, sde: ve, model: {}, sample: {grid: {explicit: [1, 0.5, 0.1, -.inf]}}}";
     assert_eq!(parse(text, &[]).unwrap().sample.steps, Some(3));
     assert_eq!(parse(text, &["sample.steps=3"]), parse(text, &[]));
 }

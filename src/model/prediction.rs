@@ -91,7 +91,7 @@ mod tests {
                 let t = span.t_train + (span.t_max - span.t_train) * (i as f64 / 20.0).powi(3);
                 let k @ Kernel { alpha, sigma } = sde.kernel(t);
                 let (d_alpha, d_sigma) = {
-                    let h = 1e-6 * t;
+                    let h = 1e-4 * t;
                     let (a, b) = (sde.kernel(t - h), sde.kernel(t + h));
                     ((b.alpha - a.alpha) / (2.0 * h), (b.sigma - a.sigma) / (2.0 * h))
                 };

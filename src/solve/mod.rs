@@ -28,7 +28,7 @@ pub use edm_heun::{Churn, EdmHeun};
 pub use euler_maruyama::EulerMaruyama;
 pub use grid::{Explicit, FixedGrid, Grid, Karras, LogSnr, Quadratic, UniformGrid};
 pub use integrator::{Integrator, Method, Point};
-pub use langevin::{AnnealedLangevin, Langevin};
+pub use langevin::{AnnealedLangevin, Langevin, Variant as LangevinVariant};
 pub use noise::{Fresh, Noise, Replay};
 pub use reverse_diffusion::ReverseDiffusion;
 pub use runge_kutta::{Bosh3, Dopri5, Euler, Heun, Rk4, Tableau};

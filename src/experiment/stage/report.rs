@@ -15,7 +15,7 @@ use crate::experiment::plan::{Choice, Plan};
 use crate::experiment::run_dir::RunDir;
 use crate::report::{
     Block, Figure, LossCurve, LossSeries, NoiseFloor, Page, PointPanel, PointPanels, QualityCurves, QualityPoint,
-    QualitySeries, ScoreField, ScorePanel, Section, Table, TrajectoryPanel, TrajectoryPanels, number, plus_minus, save,
+    QualitySeries, ScoreField, ScorePanel, Section, Table, TrajectoryPanel, TrajectoryPanels, plus_minus, save,
 };
 use crate::score::{Eval, Model};
 use crate::solve::prior;
@@ -23,7 +23,7 @@ use crate::tensor;
 
 /// Points in a scatter panel, particles in a trajectory panel, nodes along an axis of a score field.
 const POINTS: usize = 5_000;
-const PARTICLES: usize = 128;
+const PARTICLES: usize = 64;
 const NODES: usize = 64;
 
 /// Draws the figures of a run into `figures/` and writes `report.html`; returns the page's path.
@@ -138,7 +138,7 @@ impl Drawer<'_> {
             let Ok(run) = sampler.run(self.model, &init(POINTS), &self.plan.compute.workers, &|_| Ok(())) else {
                 continue;
             };
-            let title = format!("{title}, {} evaluations", number(run.nfe));
+            let title = format!("{title}, {} evaluations", evaluations(run.nfe));
             points.push(PointPanel { title: title.clone(), points: first_two(tensor::to_rows(&run.x).view()) });
             let trajectory = sampler.trajectory(self.model, &init(PARTICLES))?;
             // Divided by the scale of x_t, so that processes with and without shrinking signal look alike.
@@ -212,7 +212,7 @@ impl Drawer<'_> {
                 let column = score.column(i).to_vec();
                 Array2::from_shape_vec((NODES, NODES), column).expect("one value for each node")
             };
-            ScorePanel { title: format!("κ = {}", number(k.ratio())), u: component(0), v: component(1) }
+            ScorePanel { title: format!("κ = {:.2}", k.ratio()), u: component(0), v: component(1) }
         };
         let panels = [2.0, 0.7, 0.25, 0.08].into_iter().map(panel).collect();
         let field = ScoreField { x, y, panels, data: first_two(data.view()), ..ScoreField::default() };
@@ -224,6 +224,11 @@ impl Drawer<'_> {
     fn data(&self, count: usize) -> Array2<f64> {
         tensor::to_rows(&self.plan.reference(0, count))
     }
+}
+
+/// A number of evaluations; a mean has a decimal.
+fn evaluations(nfe: f64) -> String {
+    if nfe.fract() == 0.0 { format!("{nfe:.0}") } else { format!("{nfe:.1}") }
 }
 
 /// The first two coordinates of the first points.
@@ -296,7 +301,7 @@ pub fn tables(comparison: &Comparison) -> Vec<Table> {
                 found.map_or(String::new(), |s| match budget {
                     _ if s.value.is_nan() => "diverged".into(),
                     Some(budget) if s.nfe == budget as f64 => plus_minus(s.value, s.standard_error),
-                    _ => format!("{} ({} used)", plus_minus(s.value, s.standard_error), number(s.nfe)),
+                    _ => format!("{} ({} used)", plus_minus(s.value, s.standard_error), evaluations(s.nfe)),
                 })
             };
             let mut row = vec![entry.entry.clone()];
@@ -328,7 +333,7 @@ fn summary(plan: &Plan, comparison: Option<&Comparison>) -> String {
         label(&metric),
         plus_minus(best.value, best.standard_error),
         best.entry,
-        number(best.nfe),
+        evaluations(best.nfe),
     )
 }
 
