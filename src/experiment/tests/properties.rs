@@ -93,7 +93,7 @@ fn training() -> impl Strategy<Value = TrainSpec> {
 fn compare() -> impl Strategy<Value = CompareSpec> {
     let entries = prop::collection::btree_map(".{0,12}", (solver(), option::of(any::<bool>())), 1..4);
     let nfe = prop::collection::btree_set(1usize..1000, 1..6);
-    (entries, nfe, option::of(0.01..10.0), option::of(1usize..100)).prop_map(|(entries, nfe, bandwidth, count)| {
+    (entries, nfe, option::of(0.01..10.0), option::of(4usize..100)).prop_map(|(entries, nfe, bandwidth, count)| {
         CompareSpec {
             entries: entries
                 .into_iter()
