@@ -53,6 +53,10 @@ impl Sde for Cosine {
     }
 
     fn time_of_ratio(&self, ratio: f64) -> f64 {
+        if ratio == 0.0 {
+            // Without an offset the formula below is 0/0 here.
+            return 0.0;
+        }
         // tan φ = √(κ² + sin² φ₀)/cos φ₀; the difference of tangents is taken before the arctangent.
         let (sin, cos) = (self.rate() * self.s).sin_cos();
         let root = ratio.hypot(sin);

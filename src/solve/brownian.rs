@@ -9,8 +9,9 @@ use crate::tensor;
 /// A Brownian path on [start, end] as a function of (seed, sample): the value at any time is the same whatever else is
 /// asked, so that solvers with different grids follow one path (Lévy's construction; Kidger 2022, virtual tree).
 ///
-/// W(end) is drawn first, then midpoints by Brownian bridges down to the queried time, at most `DEPTH` levels; below
-/// that a last bridge gives the value. Cost: `DEPTH` normals per coordinate and query.
+/// W(end) is drawn first, then middles by Brownian bridges down to the queried time, at most `DEPTH` levels; below
+/// that a last bridge gives the value. Middles are geometric, because the clocks κ² and κ⁻² span many decades and grids
+/// step through all of them. Cost: `DEPTH` normals per coordinate and query.
 #[derive(Debug)]
 pub struct BrownianPath {
     path: Stream,
@@ -22,7 +23,7 @@ pub struct BrownianPath {
     last: Option<(f64, Tensor)>,
 }
 
-/// Two to this many leaves: far below the step of any grid.
+/// Two to this many leaves, each a millionth of its time wide: far below the step of any grid.
 const DEPTH: u32 = 24;
 
 impl BrownianPath {
@@ -60,18 +61,23 @@ impl BrownianPath {
             if time >= high {
                 return w_high;
             }
-            let middle = 0.5 * (low + high);
-            let w = (&w_low + &w_high) * 0.5 + normal(node) * (0.5 * (high - low).sqrt());
+            let middle = if low > 0.0 { (low * high).sqrt() } else { 0.5 * (low + high) };
+            let w = bridge((low, &w_low), (high, &w_high), middle, normal(node));
             if time < middle {
                 (high, w_high, node) = (middle, w, 2 * node);
             } else {
                 (low, w_low, node) = (middle, w, 2 * node + 1);
             }
         }
-        let fraction = ((time - low) / (high - low)).clamp(0.0, 1.0);
-        let spread = (fraction * (1.0 - fraction) * (high - low)).sqrt();
-        w_low * (1.0 - fraction) + w_high * fraction + normal(node) * spread
+        bridge((low, &w_low), (high, &w_high), time.clamp(low, high), normal(node))
     }
+}
+
+/// W at a time between two known values, given a standard normal.
+fn bridge((low, w_low): (f64, &Tensor), (high, w_high): (f64, &Tensor), time: f64, normal: Tensor) -> Tensor {
+    let fraction = (time - low) / (high - low);
+    let spread = (fraction * (high - time)).sqrt();
+    w_low * (1.0 - fraction) + w_high * fraction + normal * spread
 }
 
 impl Noise for BrownianPath {
@@ -120,5 +126,21 @@ mod tests {
         }
         let backwards = BrownianPath::new(5, 0, (0.1, 2.3)).increment(&like, 0.7, 0.35);
         assert!((backwards + &parts[1]).abs().max().double_value(&[]) < 1e-12);
+    }
+
+    /// The clocks κ² and κ⁻² span twelve decades and more, and a grid steps through all of them: the smallest increments
+    /// are as Brownian as the largest.
+    #[test]
+    fn increments_are_independent_over_many_decades() {
+        let (samples, steps) = (4000, 60);
+        let like = Tensor::zeros([samples, 1], (Kind::Double, Device::Cpu));
+        let at = |i: i32| 10f64.powf(-6.0 + 12.0 * f64::from(i) / f64::from(steps));
+        let mut path = BrownianPath::new(8, 0, (at(0), at(steps)));
+        let standard = |i| path.increment(&like, at(i), at(i + 1)) / (at(i + 1) - at(i)).sqrt();
+        let z = Tensor::cat(&(0..steps).map(standard).collect::<Vec<_>>(), 1);
+        let excess = z.tr().matmul(&z) / samples as f64 - Tensor::eye(i64::from(steps), (Kind::Double, Device::Cpu));
+        // 1830 pairs, each with a standard error of at most √(2/samples).
+        let worst = excess.abs().max().double_value(&[]);
+        assert!(worst < 4.5 * (2.0 / samples as f64).sqrt(), "covariance off by {worst}");
     }
 }
