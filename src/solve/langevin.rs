@@ -14,7 +14,8 @@ use crate::score::Eval;
 /// smaller than √D/σ, which it is for data without spread: ϵ = 2 r² min(D/‖score‖², σ²). Without that bound a sample
 /// where the score nearly vanishes, as happens in few dimensions, would take an unbounded step.
 ///
-/// At fixed r the invariant law is biased: for r = 0.16 the variance is some 2.5 % too large, however fine the grid.
+/// At fixed r the invariant law is biased, however fine the grid: a variance v becomes v/(1 − ϵ/2v), for the published
+/// rule at r = 0.16 some 2.6 % too large.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Langevin {
