@@ -1,9 +1,9 @@
 //! Wrong input: one sentence on standard error, exit code 2, nothing on standard output, nothing written.
 
-mod program;
+mod place;
 
 use ndarray::ArrayD;
-use program::{EXACT, LEARNED, Place};
+use place::{EXACT, LEARNED, Place};
 
 /// Asserts the whole of what the program says of wrong input, and that it leaves no trace.
 #[track_caller]

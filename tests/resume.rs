@@ -1,13 +1,13 @@
 //! Training resumes bit for bit in another process, whatever ended the first one; samples are a function of the seed.
 
-mod program;
+mod place;
 
 use std::process::{Child, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use ornstein::rng::{Purpose, Stream};
-use program::Place;
+use place::Place;
 
 /// Long enough to be killed on the way, with an odd rhythm: checkpoints fall between lines of the log.
 const SETTINGS: &str = "\

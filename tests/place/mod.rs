@@ -94,6 +94,8 @@ impl Place {
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(assert_cmd::cargo::cargo_bin!("ornstein"));
         command.current_dir(self.0.path()).args(arguments).stdin(Stdio::null());
+        // Tests run side by side; OpenMP threads that spin while they wait make that several times slower.
+        command.env("OMP_WAIT_POLICY", "PASSIVE");
         command
     }
 
