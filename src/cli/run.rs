@@ -25,13 +25,16 @@ impl Run {
         terminal.say(&format!("{}", run.path().display()));
         let training = match session.is_learned() {
             true => Some(stage::train(plan, &run, resume, terminal)?),
-            false => None,
+            false => {
+                run.describe(plan)?;
+                None
+            }
         };
         let model = match run.newest_checkpoint() {
             Some(manifest) if session.is_learned() => plan.trained(&manifest)?,
             _ => session.model(None)?.0,
         };
-        let sampled = stage::sample(plan, &*model, Door::default(), terminal)?;
+        let sampled = stage::sample(plan, &*model, Door::default().open(plan)?, terminal)?;
         stage::write_npy(&run.file("samples.npy"), &sampled.x)?;
         let comparison = match &plan.spec.compare {
             Some(spec) => Some(compare::into(plan, spec, &*model, &run, terminal)?),
@@ -49,7 +52,7 @@ impl Run {
     }
 }
 
-/// The folder that outputs of a model go to: its run's, or a new one.
+/// The folder that outputs of a model go to: its run's, the one that --resume means, or a new one.
 pub fn folder(session: &Session, run: Option<RunDir>) -> Result<RunDir> {
-    run.map_or_else(|| session.fresh(), Ok)
+    run.map_or_else(|| Ok(session.training_run()?.0), Ok)
 }

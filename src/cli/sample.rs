@@ -47,14 +47,15 @@ impl Sample {
     pub fn run(&self) -> Result<()> {
         let session = Session::new(&self.shared)?;
         let (model, owner) = session.model(self.checkpoint.as_deref())?;
+        let door =
+            Door { init: self.init.as_deref(), noise: self.noise.as_deref(), trajectory: self.trajectory.as_deref() };
+        let ready = door.open(&session.plan)?;
         let output = match &self.output {
             Some(path) => path.clone(),
             None => run::folder(&session, owner)?.file("samples.npy"),
         };
         file::writable(&output)?;
-        let door =
-            Door { init: self.init.as_deref(), noise: self.noise.as_deref(), trajectory: self.trajectory.as_deref() };
-        let sampled = stage::sample(&session.plan, &*model, door, &session.terminal)?;
+        let sampled = stage::sample(&session.plan, &*model, ready, &session.terminal)?;
         stage::write_npy(&output, &sampled.x)?;
         let (count, nfe) = (sampled.count, sampled.nfe);
         session

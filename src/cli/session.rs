@@ -29,6 +29,11 @@ impl Session {
     /// Reads and checks the experiment; nothing is written.
     pub fn new(shared: &Shared) -> Result<Self> {
         let given = shared.experiment.is_dir().then(|| RunDir::open(&shared.experiment)).transpose()?;
+        if let (Some(given), Some(out)) = (&given, &shared.out) {
+            let problem = format!("the results of the run {} stay in its own folder", given.path().display());
+            let remedy = "leave --out away, or give the YAML file of the experiment";
+            return Err(Error::argument(format!("--out {}", out.display()), problem, remedy));
+        }
         let path = given.as_ref().map_or(shared.experiment.clone(), |run| run.file("experiment.yaml"));
         let text = std::fs::read_to_string(&path)
             .map_err(|e| Error::file(&path, e.to_string(), "give a YAML file, or the folder of a run"))?;
@@ -78,7 +83,16 @@ impl Session {
             Error::argument("--resume", problem, "start one without --resume, or name its folder with --out")
         };
         match &self.out {
-            Some(out) => RunDir::open(out).map_err(|_| missing(format!("there is no run in {}", out.display()))),
+            Some(out) => {
+                let run = RunDir::open(out).map_err(|_| missing(format!("there is no run in {}", out.display())))?;
+                match run.is_of(&self.plan)? {
+                    true => Ok(run),
+                    false => Err(missing(format!(
+                        "the run in {} is of another experiment (its seed, data, process, model or training differ)",
+                        out.display()
+                    ))),
+                }
+            }
             None => RunDir::newest(&self.plan).ok_or_else(|| {
                 let name = &self.plan.spec.name;
                 missing(format!("there is no run of this experiment with a checkpoint under runs/{name}"))
@@ -95,11 +109,18 @@ impl Session {
         if let Some(path) = checkpoint {
             return Ok((self.plan.trained(&path.with_extension("json"))?, self.given.clone()));
         }
-        let of_out = || self.out.as_deref().and_then(|out| RunDir::open(out).ok());
-        let run = self.given.clone().or_else(of_out).or_else(|| RunDir::newest(&self.plan));
+        let run = match (&self.given, &self.out) {
+            (Some(given), _) => Some(given.clone()),
+            (None, Some(out)) => Some(RunDir::open(out).map_err(|_| {
+                let remedy = "train one there first, or leave --out away for the newest run of this experiment";
+                Error::argument(format!("--out {}", out.display()), "there is no run in this folder", remedy)
+            })?),
+            (None, None) => RunDir::newest(&self.plan),
+        };
         let manifest = run.as_ref().and_then(RunDir::newest_checkpoint).ok_or_else(|| {
-            let name = &self.plan.spec.name;
-            let problem = format!("no trained model of this experiment under runs/{name}");
+            let place = run.as_ref().map(|run| run.path().to_owned());
+            let place = place.unwrap_or_else(|| Path::new("runs").join(&self.plan.spec.name));
+            let problem = format!("no trained model of this experiment in {}", place.display());
             Error::argument("experiment", problem, "train one first: ornstein train EXPERIMENT")
         })?;
         Ok((self.plan.trained(&manifest)?, run))

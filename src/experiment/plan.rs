@@ -16,7 +16,7 @@ use crate::rng::{Purpose, Stream};
 use crate::score::exact::{Exact, Law};
 use crate::score::{Counted, Model};
 use crate::sde::Sde;
-use crate::solve::{Fresh, Integrator, NoiseSource, Sampler, Schedule};
+use crate::solve::{self, Fresh, Integrator, NoiseSource, Replay, Sampler, Schedule};
 use crate::threads::Workers;
 use crate::train::{Checkpoint, Objective, Trainer, TrainerSettings};
 
@@ -57,17 +57,9 @@ impl Plan {
     }
 
     /// The hash of everything that determines the trained parameters at a given step, so that a checkpoint knows its
-    /// experiment. How long to train, and how often to log, may change.
+    /// experiment.
     pub fn training_hash(&self) -> String {
-        let Spec { seed, data, sde, model, train, .. } = &self.spec;
-        let defaults = TrainSpec::default();
-        let train = train.clone().map(|train| TrainSpec {
-            steps: defaults.steps,
-            log_every: defaults.log_every,
-            checkpoint_every: defaults.checkpoint_every,
-            ..train
-        });
-        digest(&serde_json::to_string(&(seed, data, sde, model, train)).expect("settings are plain data"))
+        self.spec.training_hash()
     }
 
     /// The kind and the device of sampling states.
@@ -197,14 +189,31 @@ impl Plan {
     /// The evaluations that a solver makes in `steps` steps: counted on a one-dimensional Gaussian, not derived.
     pub fn evaluations(&self, choice: &Choice, steps: usize) -> usize {
         let sampler = self.sampler(choice, steps, 0).expect("the experiment was checked");
+        // A coarse grid may be unstable; what has been counted by then is what it would have cost.
+        self.on_a_line(&sampler, &mut Fresh::new(0, 0)).0
+    }
+
+    /// Whether `draws` normals for each coordinate are enough for a sampling run, before anything is written.
+    ///
+    /// # Errors
+    /// When the solver draws more.
+    pub fn rehearse(&self, sampler: &Sampler, draws: usize) -> Result<()> {
+        let ones = Tensor::ones([draws as i64, 1, 1], (Kind::Double, Device::Cpu));
+        match self.on_a_line(sampler, &mut Replay::new(ones)).1 {
+            Err(error @ Error::Argument { .. }) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// A sampling run from a one-dimensional Gaussian: its evaluations, and whether it came to its end.
+    fn on_a_line(&self, sampler: &Sampler, noise: &mut dyn solve::Noise) -> (usize, Result<()>) {
         let options = (Kind::Double, Device::Cpu);
         let model = Exact::new(&Law::spectrum(&[0.0], &[1.0]), self.sde.clone(), options);
         let counted = Counted::new(&model);
-        let mut noise = Fresh::new(0, 0);
         let x = Tensor::ones([1, 1], options);
-        // A coarse grid may be unstable; what has been counted by then is what it would have cost.
-        let _ = Integrator::new(&counted, &sampler.method, sampler.schedule.stepping(), &mut noise, x).run(|_| Ok(()));
-        counted.count()
+        let integrator = Integrator::new(&counted, &sampler.method, sampler.schedule.stepping(), noise, x);
+        let outcome = integrator.run(|_| Ok(())).map(drop);
+        (counted.count(), outcome)
     }
 
     /// The largest number of steps that costs at most `budget` evaluations, if one step does.
@@ -223,6 +232,22 @@ impl Plan {
     /// Fresh points of the data distribution `[count, D…]` that no training has seen, float64 on the CPU.
     pub fn reference(&self, first: u64, count: usize) -> Tensor {
         self.data().draw(Stream::new(self.spec.seed, Purpose::Reference), first, count)
+    }
+}
+
+impl Spec {
+    /// The hash of everything that determines the trained parameters at a given step. How long to train, and how often
+    /// to log, may change.
+    pub(super) fn training_hash(&self) -> String {
+        let Spec { seed, data, sde, model, train, .. } = self;
+        let defaults = TrainSpec::default();
+        let train = train.clone().map(|train| TrainSpec {
+            steps: defaults.steps,
+            log_every: defaults.log_every,
+            checkpoint_every: defaults.checkpoint_every,
+            ..train
+        });
+        digest(&serde_json::to_string(&(seed, data, sde, model, train)).expect("settings are plain data"))
     }
 }
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 use time::macros::format_description;
 
 use super::plan::Plan;
+use super::spec::Spec;
 use crate::error::{Error, Result};
 use crate::file::write_whole;
 use crate::train::Checkpoint;
@@ -87,6 +88,26 @@ impl RunDir {
             "there is no run in this folder (no experiment.yaml)",
             "give a folder such as runs/NAME/WHEN-HASH",
         ))
+    }
+
+    /// Whether this is a run of `plan`'s experiment: the same data, process, model and training.
+    ///
+    /// # Errors
+    /// When its experiment.yaml cannot be read.
+    pub fn is_of(&self, plan: &Plan) -> Result<bool> {
+        let path = self.file("experiment.yaml");
+        let text = fs::read_to_string(&path)
+            .map_err(|e| Error::file(&path, e.to_string(), "give a folder such as runs/NAME/WHEN-HASH"))?;
+        let spec = Spec::parse(&text, &path.display().to_string(), &[])?;
+        Ok(spec.training_hash() == plan.training_hash())
+    }
+
+    /// Writes the resolved experiment anew, for a run that goes on with other settings.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn describe(&self, plan: &Plan) -> Result<()> {
+        write_whole(&self.file("experiment.yaml"), plan.spec.to_yaml().as_bytes())
     }
 
     /// The newest run of `plan`'s experiment with a checkpoint: the same name and the same training.

@@ -127,7 +127,8 @@ impl Checkpoint {
             return Err(Error::file(manifest, problem, format!("use ornstein {} for it", read.version)));
         }
         if read.experiment != experiment {
-            let problem = "this checkpoint is of another experiment (its data, process, model or training differ)";
+            let problem =
+                "this checkpoint is of another experiment (its seed, data, process, model or training differ)";
             return Err(Error::file(manifest, problem, "give the experiment that it was trained with"));
         }
         let path = manifest.with_file_name(&read.tensors);

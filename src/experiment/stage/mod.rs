@@ -7,7 +7,7 @@ mod train;
 
 pub use compare::{Cell, Comparison, FLOOR, Summary, compare};
 pub use report::{report, tables};
-pub use sample::{Door, Sampled, read_npy, sample, write_npy};
+pub use sample::{Door, Ready, Sampled, read_npy, sample, write_npy};
 pub use train::{Training, train};
 
 use super::observer::Observer;

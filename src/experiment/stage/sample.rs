@@ -42,28 +42,51 @@ pub struct Door<'a> {
     pub trajectory: Option<&'a Path>,
 }
 
+/// A sampling run whose files are known to fit, and which has written nothing yet.
+#[derive(Debug)]
+pub struct Ready<'a> {
+    sampler: Sampler,
+    init: Tensor,
+    trajectory: Option<&'a Path>,
+}
+
+impl<'a> Door<'a> {
+    /// Reads and checks the files, before anything is written or drawn.
+    ///
+    /// # Errors
+    /// Files that cannot be read or do not fit, fewer normals than the solver draws.
+    pub fn open(self, plan: &Plan) -> Result<Ready<'a>> {
+        let spec = &plan.spec.sample;
+        let choice = Choice { solver: &spec.solver, grid: &spec.grid, denoise: spec.denoise };
+        let mut sampler = plan.sampler(&choice, spec.steps(), plan.spec.seed).expect("the experiment was checked");
+        let shape = plan.data().shape();
+        let init = match self.init {
+            None => prior(&*plan.sde, plan.spec.seed, spec.count, &shape, plan.options()),
+            Some(path) => {
+                let array = read_npy(path)?;
+                fits(path, &array, 1, &shape)?;
+                tensor::from_array(&array, plan.options())
+            }
+        };
+        if let Some(path) = self.noise {
+            let array = read_npy(path)?;
+            let whole: Vec<i64> = init.size();
+            fits(path, &array, 1, &whole)?;
+            plan.rehearse(&sampler, array.shape()[0])?;
+            sampler.noise = NoiseSource::Replay(array);
+        }
+        Ok(Ready { sampler, init, trajectory: self.trajectory })
+    }
+}
+
 /// Draws samples as the experiment's `sample` says.
 ///
 /// # Errors
-/// Files that cannot be read or do not fit, a state that is not finite, an interrupt.
-pub fn sample(plan: &Plan, model: &dyn Model, door: Door, observer: &dyn Observer) -> Result<Sampled> {
-    let spec = &plan.spec.sample;
-    let choice = Choice { solver: &spec.solver, grid: &spec.grid, denoise: spec.denoise };
-    let mut sampler = plan.sampler(&choice, spec.steps(), plan.spec.seed).expect("the experiment was checked");
-    let shape = plan.data().shape();
-    let init = match door.init {
-        None => prior(&*plan.sde, plan.spec.seed, spec.count, &shape, plan.options()),
-        Some(path) => {
-            let array = read_npy(path)?;
-            fits(path, &array, 1, &shape)?;
-            tensor::from_array(&array, plan.options())
-        }
-    };
-    if let Some(path) = door.noise {
-        let array = read_npy(path)?;
-        let whole: Vec<i64> = init.size();
-        fits(path, &array, 1, &whole)?;
-        sampler.noise = NoiseSource::Replay(array);
+/// A folder that cannot be written, a state that is not finite, an interrupt.
+pub fn sample(plan: &Plan, model: &dyn Model, ready: Ready, observer: &dyn Observer) -> Result<Sampled> {
+    let Ready { sampler, init, trajectory: folder } = ready;
+    if let Some(folder) = folder {
+        std::fs::create_dir_all(folder).map_err(|source| Error::Unwritable { path: folder.to_owned(), source })?;
     }
     let count = init.size()[0] as usize;
     let steps = sampler.schedule.steps().unwrap_or(0);
@@ -71,7 +94,7 @@ pub fn sample(plan: &Plan, model: &dyn Model, door: Door, observer: &dyn Observe
     let outcome = sampler.run(model, &init, &plan.compute.workers, &tick(observer));
     observer.end();
     let run = outcome?;
-    if let Some(folder) = door.trajectory {
+    if let Some(folder) = folder {
         trajectory(plan, &sampler, model, &init, folder)?;
     }
     Ok(Sampled { x: run.x, count, nfe: run.nfe, seconds: run.seconds })
@@ -79,7 +102,6 @@ pub fn sample(plan: &Plan, model: &dyn Model, door: Door, observer: &dyn Observe
 
 /// Writes `step-0000.npy` … and `times.csv` of one integration of the whole batch.
 fn trajectory(plan: &Plan, sampler: &Sampler, model: &dyn Model, init: &Tensor, folder: &Path) -> Result<()> {
-    std::fs::create_dir_all(folder).map_err(|source| Error::Unwritable { path: folder.to_owned(), source })?;
     let mut times = String::from("step,t,alpha,sigma\n");
     for point in sampler.trajectory(model, init)? {
         let k = plan.sde.kernel(point.t);

@@ -41,6 +41,7 @@ pub fn train(plan: &Plan, run: &RunDir, resume: bool, observer: &dyn Observer) -
             let checkpoint = Checkpoint::load(&manifest, &plan.training_hash())?;
             trainer.restore(&checkpoint)?;
             log.resume(&checkpoint)?;
+            run.describe(plan)?;
             observer.say(&format!("resuming at step {} of {}", trainer.step(), settings.steps));
         }
         None => write_whole(&run.file("metrics.csv"), HEADER.as_bytes())?,

@@ -1,0 +1,354 @@
+//! The program end to end: what each verb prints and leaves behind.
+
+mod place;
+
+use std::collections::BTreeSet;
+
+use ndarray::{Array1, ArrayD, Axis};
+use ornstein::experiment::{SolverSpec, Spec};
+use place::{EXACT, LEARNED, Place};
+
+/// A comparison with a one-evaluation solver, a two-evaluation solver and one that chooses its own steps.
+const COMPARE: &str = "\
+compare:
+  entries:
+    - {solver: euler_maruyama}
+    - {solver: heun, grid: log_snr}
+    - {solver: {dopri5: {rtol: 1.0e-2, atol: 1.0e-2}}, label: own steps}
+  nfe: [1, 4, 9]
+  metrics: [sliced_wasserstein, mmd, energy_distance]
+  repeats: 2
+  count: 32
+";
+
+/// A folder where `tiny.yaml` and `exact.yaml` compare solvers too.
+fn place() -> Place {
+    let place = Place::new();
+    place.write("tiny.yaml", format!("{LEARNED}{COMPARE}"));
+    place.write("exact.yaml", format!("{EXACT}{COMPARE}"));
+    place
+}
+
+/// The rows of `compare.csv`, by column.
+fn rows(place: &Place, path: &str) -> Vec<Vec<String>> {
+    let text = place.text(path);
+    let mut lines = text.lines();
+    let header = "entry,budget,steps,repeat,nfe,seconds,metric,value,standard_error";
+    assert_eq!(lines.next(), Some(header));
+    lines.map(|line| line.split(',').map(str::to_owned).collect()).collect()
+}
+
+#[track_caller]
+fn number(text: &str) -> f64 {
+    text.parse().unwrap_or_else(|e| panic!("{text}: {e}"))
+}
+
+/// Asserts that a `compare.csv` of [`COMPARE`] has each entry at each budget that it can meet, and the noise floor.
+fn check_comparison(place: &Place, path: &str) {
+    let rows = rows(place, path);
+    let runs: BTreeSet<(String, String)> = rows.iter().map(|row| (row[0].clone(), row[1].clone())).collect();
+    let expected = [
+        ("data", ""),
+        ("euler_maruyama", "1"),
+        ("euler_maruyama", "4"),
+        ("euler_maruyama", "9"),
+        ("heun (log_snr)", "4"),
+        ("heun (log_snr)", "9"),
+        ("own steps", ""),
+    ];
+    assert_eq!(runs, expected.iter().map(|(entry, budget)| (entry.to_string(), budget.to_string())).collect());
+    // Each run has a row for each of 3 metrics and 2 repeats.
+    assert_eq!(rows.len(), expected.len() * 6);
+    for row in &rows {
+        let nfe = number(&row[4]);
+        match (row[0].as_str(), row[1].as_str()) {
+            ("data", _) => assert_eq!(nfe, 0.0),
+            (_, "") => assert!(nfe >= 7.0, "{nfe} evaluations are no step of Dormand–Prince"),
+            (_, budget) => {
+                assert!(nfe <= number(budget) && nfe >= number(&row[2]), "{row:?}");
+                // A further step would have gone over the budget.
+                let step = if row[0].starts_with("heun") { 2.0 } else { 1.0 };
+                assert!(nfe + step > number(budget), "{row:?}");
+            }
+        }
+        assert!(number(&row[7]).is_finite() && number(&row[8]) >= 0.0, "{row:?}");
+    }
+}
+
+/// Asserts that `report.html` is one page with all it needs inside, and that each figure is there twice.
+fn check_report(place: &Place, run: &str, figures: &[&str]) {
+    let page = place.text(&format!("{run}/report.html"));
+    assert!(page.starts_with("<!DOCTYPE html>") && page.trim_end().ends_with("</html>"));
+    assert!(!page.contains("src=\"http") && !page.contains("href=\"http"), "the page needs the network");
+    let have: BTreeSet<String> = std::fs::read_dir(place.path(run).join("figures"))
+        .expect("figures")
+        .map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8"))
+        .collect();
+    let wanted = figures.iter().flat_map(|stem| [format!("{stem}.png"), format!("{stem}.svg")]).collect();
+    assert_eq!(have, wanted);
+    for name in &have {
+        let data = place.read(&format!("{run}/figures/{name}"));
+        match name.ends_with("png") {
+            true => assert!(data.starts_with(b"\x89PNG\r\n\x1a\n")),
+            false => {
+                let text = String::from_utf8(data).expect("UTF-8");
+                let tree = roxmltree::Document::parse(&text).unwrap_or_else(|e| panic!("{name}: {e}"));
+                assert_eq!(tree.root_element().tag_name().name(), "svg");
+            }
+        }
+    }
+}
+
+const QUALITY: [&str; 6] = [
+    "sliced_wasserstein-nfe",
+    "sliced_wasserstein-seconds",
+    "mmd-nfe",
+    "mmd-seconds",
+    "energy_distance-nfe",
+    "energy_distance-seconds",
+];
+
+#[test]
+fn run_leaves_all_that_a_run_is() {
+    let place = place();
+    let outcome = place.run(&["run", "tiny.yaml", "--json"]).ok();
+    let json = outcome.json();
+    let run = json["run"].as_str().expect("a path");
+    assert!(run.starts_with("runs/tiny/20"), "{run}");
+    assert!(outcome.stderr.contains("report"), "people learn where the report is: {}", outcome.stderr);
+
+    let names: BTreeSet<String> = std::fs::read_dir(place.path(run))
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8"))
+        .collect();
+    let wanted = [
+        "checkpoints",
+        "compare.csv",
+        "experiment.yaml",
+        "figures",
+        "metrics.csv",
+        "report.html",
+        "run.json",
+        "samples.npy",
+    ];
+    assert_eq!(names, wanted.map(String::from).into());
+    for step in [30, 40] {
+        for kind in ["json", "safetensors"] {
+            assert!(!place.read(&format!("{run}/checkpoints/step-{step:08}.{kind}")).is_empty());
+        }
+    }
+    assert_eq!(place.text(&format!("{run}/metrics.csv")).lines().count(), 1 + 40 / 5);
+    let samples = ornstein::experiment::stage::read_npy(&place.path(run).join("samples.npy")).expect("an array");
+    assert_eq!(samples.shape(), [64, 2]);
+    assert!(samples.iter().all(|value| value.is_finite()));
+    check_comparison(&place, &format!("{run}/compare.csv"));
+    check_report(&place, run, &[&QUALITY[..], &["loss", "samples", "solvers", "trajectories", "score"]].concat());
+
+    assert_eq!(json["train"]["steps"], 40);
+    assert_eq!(json["sample"]["count"], 64);
+    assert_eq!(json["sample"]["nfe"], 5.0);
+    assert_eq!(json["compare"].as_array().expect("summaries").len(), 7 * 3);
+    let text = place.text(&format!("{run}/experiment.yaml"));
+    let spec = Spec::parse(&text, "experiment.yaml", &[]).expect("a resolved experiment is an experiment");
+    assert_eq!(spec, Spec::parse(&place.text("tiny.yaml"), "tiny.yaml", &[]).expect("an experiment"));
+    let provenance: serde_json::Value =
+        serde_json::from_str(&place.text(&format!("{run}/run.json"))).expect("provenance");
+    assert_eq!(provenance["ornstein"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(provenance["device"], "cpu");
+
+    // The folder stands for the experiment: compare and report write there again and nowhere else.
+    for verb in ["compare", "report"] {
+        let file = if verb == "compare" { "compare.csv" } else { "report.html" };
+        std::fs::remove_file(place.path(run).join(file)).expect("a file");
+        let outcome = place.run(&[verb, run, "--json"]).ok();
+        assert_eq!(outcome.json()["run"], run);
+        assert!(place.path(run).join(file).is_file());
+    }
+    check_comparison(&place, &format!("{run}/compare.csv"));
+    assert_eq!(std::fs::read_dir(place.path("runs/tiny")).expect("a folder").count(), 1);
+}
+
+#[test]
+fn exact_experiments_need_no_training() {
+    let place = place();
+    let outcome = place.run(&["run", "exact.yaml", "--out", "run", "--precision", "float64", "--json"]).ok();
+    assert_eq!(outcome.json()["train"], serde_json::Value::Null);
+    assert_eq!(place.read_npy("run/samples.npy").shape(), [8, 2]);
+    assert!(!place.path("run/metrics.csv").exists() && !place.path("run/checkpoints").exists());
+    check_comparison(&place, "run/compare.csv");
+    check_report(&place, "run", &[&QUALITY[..], &["samples", "solvers", "trajectories", "score"]].concat());
+    // Data on a line have no picture in the plane, and need none.
+    let line = "data={gaussian: {mean: [0.5], spectrum: [1.0]}}";
+    place.run(&["run", "exact.yaml", "--out", "line", "--set", line, "-q"]).ok();
+    check_report(&place, "line", &QUALITY);
+}
+
+#[test]
+fn quiet_is_silent() {
+    let place = place();
+    for arguments in [
+        &["run", "tiny.yaml", "-q", "--out", "run"][..],
+        &["sample", "run", "-q"],
+        &["compare", "run", "-q"],
+        &["report", "run", "-q"],
+    ] {
+        let outcome = place.run(arguments).ok();
+        assert_eq!((outcome.stdout.as_str(), outcome.stderr.as_str()), ("", ""), "{arguments:?}");
+    }
+}
+
+#[test]
+fn check_resolves_and_writes_nothing() {
+    let place = place();
+    let before = place.listing();
+    let outcome = place.run(&["check", "tiny.yaml", "--set", "train.steps=50", "--seed", "3"]).ok();
+    let settings = ["train.steps=50".to_owned(), "seed=3".to_owned()];
+    let wanted = Spec::parse(&place.text("tiny.yaml"), "tiny.yaml", &settings).expect("an experiment");
+    // What is printed is an experiment file, the counts in comments.
+    assert_eq!(Spec::parse(&outcome.stdout, "stdout", &[]).expect("an experiment"), wanted);
+    let counts = |key: &str| {
+        let line = outcome.stdout.lines().find(|line| line.starts_with(&format!("# {key} ")));
+        line.unwrap_or_else(|| panic!("no {key}")).rsplit(' ').next().map(str::to_owned)
+    };
+    // embed 64·16 + 16, project 16·32 + 32, layers 2·16 + 16 and 16·16 + 16, out 16·2 + 2.
+    assert_eq!(counts("parameters").as_deref(), Some("1938"));
+    assert_eq!(counts("examples in training").as_deref(), Some("1600"));
+    assert_eq!(counts("evaluations a sample").as_deref(), Some("5"));
+
+    let json = place.run(&["check", "tiny.yaml", "--json"]).ok();
+    assert_eq!(json.stderr, "");
+    let json = json.json();
+    assert_eq!(json["parameters"], 1938);
+    assert_eq!(json["experiment"]["name"], "tiny");
+    // 14 evaluations a sample for each of the two solvers on a grid, 2 repeats, 32 samples.
+    assert_eq!(json["compared_evaluations"], 2 * 14 * 2 * 32);
+    assert!(place.listing() == before);
+}
+
+#[test]
+fn list_names_every_solver() {
+    let place = Place::new();
+    let text = place.run(&["list"]).ok().stdout;
+    let json = place.run(&["list", "solvers", "--json"]).ok().json();
+    for name in SolverSpec::NAMES {
+        assert!(text.lines().any(|line| line.split_whitespace().next() == Some(name)), "{name} is not listed");
+        assert!(json["solvers"][name].as_str().is_some_and(|about| about.ends_with('.')), "{name}");
+    }
+    assert_eq!(json.as_object().expect("a map").len(), 1);
+}
+
+#[test]
+fn help_and_version() {
+    let place = Place::new();
+    let version = place.run(&["--version"]).ok().stdout;
+    assert_eq!(version, format!("ornstein {}\n", env!("CARGO_PKG_VERSION")));
+    let help = place.run(&["--help"]).ok().stdout;
+    for verb in ["run", "check", "train", "sample", "compare", "report", "list"] {
+        assert!(help.lines().any(|line| line.split_whitespace().next() == Some(verb)), "{verb}");
+        let own = place.run(&[verb, "--help"]).ok();
+        assert!(own.stdout.contains(&format!("Usage: ornstein {verb}")) && own.stderr.is_empty(), "{verb}");
+    }
+}
+
+/// D of N(μ, diag Λ) under EDM, where α = 1 and σ = t.
+fn denoise(x: &Array1<f64>, t: f64) -> Array1<f64> {
+    let (mean, spectrum) = ([0.5, -1.0], [1.0, 0.25]);
+    let entry = |i: usize| mean[i] + spectrum[i] / (spectrum[i] + t * t) * (x[i] - mean[i]);
+    Array1::from_vec((0..2).map(entry).collect())
+}
+
+/// A smooth table of numbers of order one, which needs no generator.
+fn table(shape: &[usize]) -> ArrayD<f64> {
+    let mut i = 0.0;
+    ArrayD::from_shape_simple_fn(shape, || {
+        i += 1.0;
+        1.5 * f64::sin(i * i + 0.3 * i)
+    })
+}
+
+/// Integrates each row of `x`, the noise of row b in step k being `z[k, b]`; all states, the first included.
+fn integrate(
+    x: &ArrayD<f64>,
+    times: &[f64],
+    step: impl Fn(&Array1<f64>, f64, f64, Array1<f64>) -> Array1<f64>,
+    z: Option<&ArrayD<f64>>,
+) -> Vec<ArrayD<f64>> {
+    let mut states = vec![x.clone()];
+    for (k, pair) in times.windows(2).enumerate() {
+        let mut next = states[k].clone();
+        for (b, mut row) in next.axis_iter_mut(Axis(0)).enumerate() {
+            let x = row.to_owned().into_dimensionality().expect("a row");
+            let (t, s) = (pair[0], pair[1]);
+            let noise = z.filter(|_| s > 0.0).map(|z| z.index_axis(Axis(0), k).index_axis(Axis(0), b).to_owned());
+            let noise = noise.map_or(Array1::zeros(2), |z| z.into_dimensionality().expect("a row"));
+            // The step to σ = 0 is the denoiser itself and draws nothing.
+            row.assign(&if s == 0.0 { denoise(&x, t) } else { step(&x, t, s, noise) });
+        }
+        states.push(next);
+    }
+    states
+}
+
+#[track_caller]
+fn close(found: &ArrayD<f64>, wanted: &ArrayD<f64>) {
+    assert_eq!(found.shape(), wanted.shape());
+    for (a, b) in found.iter().zip(wanted) {
+        assert!((a - b).abs() <= 1e-12 * b.abs().max(1.0), "{a:e} is not {b:e}");
+    }
+}
+
+/// Another implementation's numbers: the same state, noise and times give the same samples, digit by digit.
+#[test]
+fn sample_is_a_door_for_other_programs() {
+    let place = Place::new();
+    let times = [80.0, 20.0, 5.0, 1.0, 0.3, 0.05, 0.0];
+    let grid = format!("sample.grid={{explicit: {times:?}}}");
+    let (x, z) = (table(&[5, 2]) * 80.0, table(&[5, 5, 2]));
+    place.write_npy("x.npy", &x);
+    place.write_npy("z.npy", &z);
+    let sample = |solver: &str, more: &[&str]| {
+        let solver = format!("sample.solver={solver}");
+        // Chunks of two: the split may not show in the numbers.
+        let common = ["sample", "exact.yaml", "--precision", "float64", "--init", "x.npy", "--output", "y.npy", "-q"];
+        let settings = ["--set", "sample.steps=null", "--set", &grid, "--set", &solver, "--set", "sample.chunk=2"];
+        place.run(&[&common[..], &settings, more].concat()).ok();
+        place.read_npy("y.npy")
+    };
+
+    // DDIM(0) on EDM: x_s = x̂₀ + (s/t) (x − x̂₀).
+    let ddim = |x: &Array1<f64>, t: f64, s: f64, _| {
+        let x0 = denoise(x, t);
+        &x0 + (x - &x0) * (s / t)
+    };
+    let wanted = integrate(&x, &times, ddim, None);
+    close(&sample("ddim", &["--trajectory", "way"]), &wanted[6]);
+    for (k, state) in wanted.iter().enumerate() {
+        close(&place.read_npy(&format!("way/step-{k:04}.npy")), state);
+    }
+    let text = place.text("way/times.csv");
+    let rows: Vec<Vec<f64>> = text.lines().skip(1).map(|line| line.split(',').map(number).collect()).collect();
+    let expected: Vec<Vec<f64>> = times.iter().enumerate().map(|(k, &t)| vec![k as f64, t, 1.0, t]).collect();
+    assert_eq!(rows, expected);
+
+    // Euler–Maruyama on EDM: g² = 2t and score = (x̂₀ − x)/t², so x_s = x + (2/t)(t − s)(x̂₀ − x) + √(2t (t − s)) z.
+    let maruyama = |x: &Array1<f64>, t: f64, s: f64, z: Array1<f64>| {
+        x + (denoise(x, t) - x) * (2.0 / t * (t - s)) + z * (2.0 * t * (t - s)).sqrt()
+    };
+    let wanted = integrate(&x, &times, maruyama, Some(&z));
+    close(&sample("euler_maruyama", &["--noise", "z.npy"]), &wanted[6]);
+    assert!(!place.path("runs").exists(), "with --output there is nothing to put into a run folder");
+}
+
+/// Without --output, samples of an exact experiment get a run folder of their own.
+#[test]
+fn sample_makes_a_run_folder() {
+    let place = Place::new();
+    let outcome = place.run(&["sample", "exact.yaml", "--json", "--precision", "float64"]).ok();
+    let output = outcome.json()["output"].as_str().expect("a path").to_owned();
+    assert!(output.starts_with("runs/exact/") && output.ends_with("/samples.npy"), "{output}");
+    assert_eq!(place.read_npy(&output).shape(), [8, 2]);
+    // --resume puts them into an earlier one.
+    let run = output.strip_suffix("/samples.npy").expect("a file");
+    let again = place.run(&["sample", "exact.yaml", "--json", "--resume", "--out", run]).ok();
+    assert_eq!(again.json()["output"], output.as_str());
+}
