@@ -11,12 +11,19 @@ pub struct Workers {
     pool: rayon::ThreadPool,
 }
 
+/// More threads than any machine has cores for.
+const MOST: usize = 1024;
+
 impl Workers {
     /// `threads` workers; 0 means one for each core.
     ///
     /// # Errors
     /// When the operating system refuses to start threads.
     pub fn new(threads: usize) -> Result<Self> {
+        if threads > MOST {
+            let remedy = "leave it out for one thread a core";
+            return Err(Error::argument(format!("--threads {threads}"), format!("more than {MOST} threads"), remedy));
+        }
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
             .thread_name(|i| format!("worker-{i}"))

@@ -152,7 +152,10 @@ fn plan(predict: &str, steps: usize) -> Plan {
     let spec = Spec::parse(&text, "gaussian.yaml", &[]).expect("an experiment");
     // One thread: operations on so little data only lose by more.
     tch::set_num_threads(1);
-    Plan::new(spec, Compute { device: Device::Cpu, kind: Kind::Float, workers: Workers::new(1).expect("a thread") })
+    Plan::new(
+        spec,
+        Compute { device: Device::Cpu, kind: Kind::Float, workers: Workers::new(1).expect("a thread").into() },
+    )
 }
 
 /// The root mean square of (D − D*) in units of EDM's target, over noise levels from 0.1 to 3 and states of x_t.

@@ -1,6 +1,7 @@
 //! From command-line flags to a plan and its run directory.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tch::Kind;
 
@@ -45,8 +46,10 @@ impl Session {
             Precision::Float32 => Kind::Float,
             Precision::Float64 => Kind::Double,
         };
-        let workers = Workers::new(shared.threads)?;
-        tch::set_num_threads(workers.count() as i32);
+        let workers = Arc::new(Workers::new(shared.threads)?);
+        // All parallelism is over chunks: LibTorch's own threads wait for one another in loops, and collapse when
+        // another program needs a core.
+        tch::set_num_threads(1);
         let plan = Plan::new(spec, Compute { device, kind, workers });
         let terminal = Terminal::new(shared.quiet, shared.verbose);
         Ok(Session { plan, terminal, given, out: shared.out.clone(), resume: shared.resume })

@@ -28,7 +28,7 @@ pub struct Compute {
     /// The kind of sampling states; networks compute in float32.
     pub kind: Kind,
     /// The threads for chunks of a batch.
-    pub workers: Workers,
+    pub workers: Arc<Workers>,
 }
 
 /// An experiment, built and cross-checked.
@@ -125,7 +125,7 @@ impl Plan {
             sigma_data: self.sigma_data(),
             seed: self.spec.seed,
         };
-        Ok(Trainer::new(settings, objective, self.data(), self.network()?))
+        Ok(Trainer::new(settings, objective, self.data(), self.network()?, self.compute.workers.clone()))
     }
 
     /// The trained model of a checkpoint, with its averaged parameters.

@@ -19,7 +19,7 @@ pub struct Mlp {
     pub depth: usize,
     /// How the noise level becomes a vector.
     pub embedding: Embedding,
-    /// The length of that vector.
+    /// The length of that vector. T_l maps it to a layer, so a long one costs more than the layers themselves.
     pub features: usize,
 }
 
@@ -56,8 +56,8 @@ impl Mlp {
         // √2 keeps the variance through an activation that halves it (He et al. 2015).
         let gain = std::f64::consts::SQRT_2;
         MlpNetwork {
-            embed: linear("embed", features, width, gain),
-            project: linear("project", width, depth * width, 1.0),
+            embed: linear("embed", features, features, gain),
+            project: linear("project", features, depth * width, 1.0),
             layers: (0..depth)
                 .map(|l| linear(&format!("layers.{l}"), if l == 0 { dim } else { width }, width, gain))
                 .collect(),

@@ -9,7 +9,7 @@ mod prediction;
 pub use condition::{Condition, Tokens};
 pub use embedding::Embedding;
 pub use mlp::{Mlp, MlpNetwork};
-pub use parameters::{Builder, Parameters};
+pub use parameters::{Builder, Leaves, Parameters};
 pub use prediction::{Prediction, Row};
 
 use std::fmt::Debug;

@@ -78,11 +78,9 @@ impl Parameters {
         self.entries.iter().map(|(name, _)| name.clone()).zip(self.views(buffer)).collect()
     }
 
-    /// ∂loss/∂parameters as one vector `[P]`.
-    pub fn gradient(&self, loss: &Tensor) -> Tensor {
-        let leaves: Vec<&Tensor> = self.entries.iter().map(|(_, value)| value).collect();
-        let parts = Tensor::run_backward(&[loss], &leaves, false, false);
-        Tensor::cat(&parts.iter().map(|part| part.reshape(-1)).collect::<Vec<_>>(), 0)
+    /// Handles to differentiate by, for one thread.
+    pub fn leaves(&self) -> Leaves {
+        Leaves(self.entries.iter().map(|(_, value)| value.shallow_clone()).collect())
     }
 
     fn views(&self, buffer: &Tensor) -> Vec<Tensor> {
@@ -93,5 +91,17 @@ impl Parameters {
             buffer.narrow(0, start - count, count).view(value.size().as_slice())
         };
         self.entries.iter().map(view).collect()
+    }
+}
+
+/// The parameters as leaves of the graph of a loss.
+#[derive(Debug)]
+pub struct Leaves(Vec<Tensor>);
+
+impl Leaves {
+    /// ∂loss/∂parameters as one vector `[P]`.
+    pub fn gradient(&self, loss: &Tensor) -> Tensor {
+        let parts = Tensor::run_backward(&[loss], &self.0, false, false);
+        Tensor::cat(&parts.iter().map(|part| part.reshape(-1)).collect::<Vec<_>>(), 0)
     }
 }
