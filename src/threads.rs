@@ -11,12 +11,19 @@ pub struct Workers {
     pool: rayon::ThreadPool,
 }
 
+/// Beyond this a system may kill the program rather than refuse it threads.
+const MOST: usize = 1024;
+
 impl Workers {
     /// `threads` workers; 0 means one for each core.
     ///
     /// # Errors
     /// When the operating system refuses to start threads.
     pub fn new(threads: usize) -> Result<Self> {
+        if threads > MOST {
+            let problem = format!("{threads} threads are more than any machine can use");
+            return Err(Error::argument("--threads", problem, format!("write at most {MOST}, or 0 for one a core")));
+        }
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
             .thread_name(|i| format!("worker-{i}"))
