@@ -11,7 +11,7 @@ pub struct Workers {
     pool: rayon::ThreadPool,
 }
 
-/// More threads than any machine has cores for.
+/// Beyond this a system may kill the program rather than refuse it threads.
 const MOST: usize = 1024;
 
 impl Workers {
@@ -21,8 +21,8 @@ impl Workers {
     /// When the operating system refuses to start threads.
     pub fn new(threads: usize) -> Result<Self> {
         if threads > MOST {
-            let remedy = "leave it out for one thread a core";
-            return Err(Error::argument(format!("--threads {threads}"), format!("more than {MOST} threads"), remedy));
+            let problem = format!("{threads} threads are more than any machine can use");
+            return Err(Error::argument("--threads", problem, format!("write at most {MOST}, or 0 for one a core")));
         }
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)

@@ -181,6 +181,12 @@ fn experiments_and_runs_that_are_not_there() {
                 .into(),
         ),
         (
+            &["sample", "exact.yaml", "--checkpoint", "step.json"],
+            "--checkpoint step.json: the experiment has `model: exact`, which has none; \
+             leave --checkpoint away, or give `model` a network"
+                .into(),
+        ),
+        (
             &["report", "exact.yaml"],
             "report: an exact experiment has no run of its own; give the folder of a run: runs/NAME/WHEN-HASH".into(),
         ),
@@ -196,6 +202,11 @@ fn devices_that_are_not_there() {
         &place,
         &["run", "exact.yaml", "--device", "gpu"],
         "--device gpu: unknown device; write cpu, cuda, cuda:N or mps",
+    );
+    refuses(
+        &place,
+        &["run", "exact.yaml", "--threads", "100000"],
+        "--threads: 100000 threads are more than any machine can use; write at most 1024, or 0 for one a core",
     );
     // No machine has a hundred of them; the reason, though, is the machine's.
     let said = silent_refusal(&place, &["run", "exact.yaml", "--device", "cuda:99"]);

@@ -250,6 +250,18 @@ fn help_and_version() {
     }
 }
 
+/// `ornstein check … | head` closes the pipe early, and long work may lose its terminal: neither is a failure.
+#[test]
+fn readers_may_stop_reading() {
+    let place = place();
+    for arguments in [&["list"][..], &["list", "--json"], &["check", "tiny.yaml"], &["run", "tiny.yaml", "--json"]] {
+        // Both ends that would read are closed before the program writes its first line.
+        let closed = || std::io::pipe().expect("a pipe").1;
+        let status = place.command(arguments).stdout(closed()).stderr(closed()).status().expect("the program starts");
+        assert_eq!(status.code(), Some(0), "{arguments:?}");
+    }
+}
+
 /// D of N(μ, diag Λ) under EDM, where α = 1 and σ = t.
 fn denoise(x: &Array1<f64>, t: f64) -> Array1<f64> {
     let (mean, spectrum) = ([0.5, -1.0], [1.0, 0.25]);

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::session::Session;
-use super::{Shared, print_json};
+use super::{Shared, print, print_json};
 use crate::error::Result;
 use crate::experiment::{Choice, lint};
 
@@ -43,23 +43,27 @@ impl Check {
                 "training_examples": trained,
                 "compared_evaluations": compared,
                 "warnings": warnings,
-            }));
+            }))?;
             return Ok(());
         }
-        print!("{}", plan.spec.to_yaml());
-        println!();
-        println!("# hash                    {}", plan.hash());
-        println!("# parameters              {parameters}");
-        println!("# σ_data                  {:.4}", plan.sigma_data());
-        println!("# examples in training    {trained}");
-        match evaluations {
-            Some(evaluations) => println!("# evaluations a sample    {evaluations}"),
-            None => println!("# evaluations a sample    as many as the tolerance asks for"),
+        let evaluations = match evaluations {
+            Some(evaluations) => evaluations.to_string(),
+            None => "as many as the tolerance asks for".to_owned(),
+        };
+        let mut text = plan.spec.to_yaml();
+        for (what, value) in [
+            ("hash", plan.hash()),
+            ("parameters", parameters.to_string()),
+            ("σ_data", format!("{:.4}", plan.sigma_data())),
+            ("examples in training", trained.to_string()),
+            ("evaluations a sample", evaluations),
+            ("evaluations to compare", format!("up to {compared}")),
+        ] {
+            text += &format!("\n# {what:<23} {value}");
         }
-        println!("# evaluations to compare  up to {compared}");
         for warning in warnings {
-            println!("# warning: {warning}");
+            text += &format!("\n# warning: {warning}");
         }
-        Ok(())
+        print(&(text + "\n"))
     }
 }

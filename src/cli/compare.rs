@@ -35,7 +35,7 @@ impl Compare {
         let folder = run::folder(&session, owner)?;
         let comparison = into(&session.plan, spec, &*model, &folder, &session.terminal)?;
         if self.shared.json {
-            print_json(&json!({ "run": folder.path(), "compare": comparison.summaries() }));
+            print_json(&json!({ "run": folder.path(), "compare": comparison.summaries() }))?;
         }
         Ok(())
     }

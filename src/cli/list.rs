@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 
-use super::print_json;
+use super::{print, print_json};
 use crate::error::Result;
 use crate::experiment::{
     CorrectorSpec, DataSpec, GridSpec, MetricSpec, NetworkSpec, OptimizerSpec, SdeSpec, SolverSpec, TimeSpec,
@@ -60,15 +60,16 @@ impl List {
                 let names = choice.names().iter().map(|(name, about)| ((*name).to_owned(), (*about).into()));
                 (heading(choice), serde_json::Value::Object(names.collect()))
             });
-            print_json(&serde_json::Value::Object(map.collect()));
+            print_json(&serde_json::Value::Object(map.collect()))?;
             return Ok(());
         }
+        let mut text = String::new();
         for choice in chosen {
-            println!("{}", heading(choice));
+            text += &format!("{}\n", heading(choice));
             for (name, about) in choice.names() {
-                println!("  {name:<20} {about}");
+                text += &format!("  {name:<20} {about}\n");
             }
         }
-        Ok(())
+        print(&text)
     }
 }

@@ -10,11 +10,12 @@ mod session;
 mod terminal;
 mod train;
 
+use std::io::Write as _;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Research on score-based generative modelling with stochastic differential equations.
 ///
@@ -122,6 +123,15 @@ pub fn main(cli: Cli) -> Result<()> {
 }
 
 /// Prints a machine-readable result.
-fn print_json(value: &serde_json::Value) {
-    println!("{}", serde_json::to_string_pretty(value).expect("JSON can be printed"));
+fn print_json(value: &serde_json::Value) -> Result<()> {
+    print(&(serde_json::to_string_pretty(value).expect("JSON can be printed") + "\n"))
+}
+
+/// Prints to standard output. That the reader has read enough, as in `ornstein list | head`, is no failure.
+fn print(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::write("standard output")(error)),
+        _ => Ok(()),
+    }
 }

@@ -29,7 +29,7 @@ impl Report {
         let page = stage::report(&session.plan, &*model, &run, &session.terminal)?;
         session.terminal.say(&format!("    report {}", page.display()));
         if self.shared.json {
-            print_json(&json!({ "run": run.path(), "report": page }));
+            print_json(&json!({ "run": run.path(), "report": page }))?;
         }
         Ok(())
     }

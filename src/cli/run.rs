@@ -46,7 +46,7 @@ impl Run {
             let summaries = comparison.map(|comparison| comparison.summaries());
             print_json(&json!({
                 "run": run.path(), "train": training, "sample": sampled, "compare": summaries, "report": page
-            }));
+            }))?;
         }
         Ok(())
     }

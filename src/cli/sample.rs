@@ -62,7 +62,7 @@ impl Sample {
             .terminal
             .say(&format!("    sample {count} samples with {nfe} evaluations each in {}", output.display()));
         if self.shared.json {
-            print_json(&json!({ "output": output, "sample": sampled }));
+            print_json(&json!({ "output": output, "sample": sampled }))?;
         }
         Ok(())
     }

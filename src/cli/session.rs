@@ -106,6 +106,11 @@ impl Session {
     /// The model to sample from, and the run that it belongs to; an exact model belongs to none.
     pub fn model(&self, checkpoint: Option<&Path>) -> Result<(Box<dyn Model>, Option<RunDir>)> {
         if !self.is_learned() {
+            if let Some(path) = checkpoint {
+                let remedy = "leave --checkpoint away, or give `model` a network";
+                let argument = format!("--checkpoint {}", path.display());
+                return Err(Error::argument(argument, "the experiment has `model: exact`, which has none", remedy));
+            }
             let exact = self.plan.exact().expect("the experiment was checked");
             return Ok((Box::new(exact), self.given.clone()));
         }

@@ -1,6 +1,7 @@
 //! Progress for people: bars on a terminal, plain lines elsewhere, all on standard error.
 
-use std::io::IsTerminal;
+use std::fmt;
+use std::io::{IsTerminal, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
@@ -14,6 +15,11 @@ static STOPPED: AtomicBool = AtomicBool::new(false);
 
 /// How often plain lines report progress.
 const EVERY: Duration = Duration::from_secs(10);
+
+/// Writes a line for people. Long work shall not die because nobody listens any more.
+fn tell(line: fmt::Arguments) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
 
 /// The terminal, or whatever standard error is.
 #[derive(Debug)]
@@ -40,7 +46,7 @@ impl Terminal {
                 if STOPPED.swap(true, Ordering::SeqCst) {
                     std::process::exit(130);
                 }
-                eprintln!("\nstopping after this step; press Ctrl-C again to stop at once");
+                tell(format_args!("\nstopping after this step; press Ctrl-C again to stop at once"));
             };
             // Without a handler Ctrl-C ends the program at once, which loses no more than a kill does.
             let _ = ctrlc::set_handler(handler);
@@ -84,7 +90,7 @@ impl Observer for Terminal {
         work.bar.inc(done);
         if work.plain && work.reported.elapsed() >= EVERY {
             work.reported = Instant::now();
-            eprintln!("{}", work.line().trim_end());
+            tell(format_args!("{}", work.line().trim_end()));
         }
     }
 
@@ -99,7 +105,7 @@ impl Observer for Terminal {
         let seconds = work.bar.elapsed().as_secs_f64();
         let message = work.bar.message();
         work.bar.finish_and_clear();
-        eprintln!("{:>10} {seconds:.1} s  {message}", work.what);
+        tell(format_args!("{:>10} {seconds:.1} s  {message}", work.what));
     }
 
     fn say(&self, line: &str) {
@@ -107,8 +113,8 @@ impl Observer for Terminal {
             return;
         }
         match self.work().as_ref() {
-            Some(work) => work.bar.suspend(|| eprintln!("{line}")),
-            None => eprintln!("{line}"),
+            Some(work) => work.bar.suspend(|| tell(format_args!("{line}"))),
+            None => tell(format_args!("{line}")),
         }
     }
 

@@ -26,7 +26,7 @@ impl Train {
         session.terminal.say(&format!("{}", run.path().display()));
         let training = stage::train(&session.plan, &run, resume, &session.terminal)?;
         if self.shared.json {
-            print_json(&json!({ "run": run.path(), "train": training }));
+            print_json(&json!({ "run": run.path(), "train": training }))?;
         }
         Ok(())
     }
