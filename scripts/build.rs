@@ -12,9 +12,9 @@ fn main() {
         println!("cargo:warning=no LibTorch at '{}'; run scripts/setup first, or set LIBTORCH", lib.display());
         lib.clone()
     });
-    // DT_RPATH rather than DT_RUNPATH: it also serves the libraries that LibTorch itself loads.
     println!("cargo:rustc-link-arg=-Wl,-rpath,{}", lib.display());
     if std::env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("linux") {
-        println!("cargo:rustc-link-arg=-Wl,--disable-new-dtags");
+        // As DT_RUNPATH, so that LD_LIBRARY_PATH can point a carried binary at another machine's LibTorch.
+        println!("cargo:rustc-link-arg=-Wl,--enable-new-dtags");
     }
 }
