@@ -39,7 +39,7 @@ pub enum Error {
         remedy: String,
     },
     /// A place that we were told to write to cannot be used at all.
-    #[error("cannot write {}: {source}; choose another folder with --out, or change its permissions", path.display())]
+    #[error("cannot write {}: {source}; choose another place for it, or change its permissions", path.display())]
     Unwritable {
         /// The file or folder.
         path: PathBuf,

@@ -226,7 +226,7 @@ fn places_that_cannot_be_written() {
         (&["sample", "exact.yaml", "--output", "y.npy", "--trajectory", "file/steps"], "file/steps"),
     ] {
         let said = format!(
-            "cannot write {path}: Not a directory (os error 20); choose another folder with --out, or change its permissions"
+            "cannot write {path}: Not a directory (os error 20); choose another place for it, or change its permissions"
         );
         refuses(&place, arguments, &said);
     }

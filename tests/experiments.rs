@@ -56,3 +56,17 @@ fn the_quickstart_checks() {
     assert_eq!(outcome.json()["experiment"]["name"], "quickstart");
     assert_eq!(outcome.json()["warnings"], serde_json::json!([]));
 }
+
+/// The experiment in the README parses, and a slip in it gives the message that the README quotes.
+#[test]
+fn the_readme_tells_the_truth() {
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).expect("the README");
+    let block = |language: &str| {
+        let start = readme.find(&format!("```{language}\n")).expect("a block") + language.len() + 4;
+        &readme[start..start + readme[start..].find("```").expect("its end")]
+    };
+    let (yaml, message) = (block("yaml"), block("text"));
+    Spec::parse(yaml, "moons.yaml", &[]).expect("the README's experiment is valid");
+    let error = Spec::parse(&yaml.replace("{lr: ", "{lrr: "), "moons.yaml", &[]).expect_err("an unknown key");
+    assert_eq!(format!("error: {error}\n"), message);
+}

@@ -72,7 +72,11 @@ pub fn compare(plan: &Plan, spec: &CompareSpec, model: &dyn Model, observer: &dy
         comparison.cells.extend(measure.floor());
         for job in &jobs {
             observer.note(&job.label);
-            comparison.cells.extend(measure.job(job, model, observer)?);
+            let cells = measure.job(job, model, observer)?;
+            for Cell { entry, nfe, seconds, metric, value, .. } in &cells {
+                observer.detail(&format!("{entry}, {nfe} evaluations in {seconds:.3} s: {metric} {value:.5}"));
+            }
+            comparison.cells.extend(cells);
         }
         Ok(comparison)
     });

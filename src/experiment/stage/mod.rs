@@ -19,7 +19,7 @@ fn tick(observer: &dyn Observer) -> impl Fn(usize) -> Result<()> + Sync + '_ {
         observer.advance(samples as u64);
         if observer.stopped() {
             return Err(Error::Interrupted {
-                remedy: "nothing of this stage was kept; run the same command again".into(),
+                remedy: "nothing of this stage was kept; run it again, after training with --resume".into(),
             });
         }
         Ok(())

@@ -74,7 +74,8 @@ fn steps(
         if stopped || progress.step.is_multiple_of(settings.checkpoint_every) || progress.step == settings.steps {
             let mut checkpoint = trainer.checkpoint(&hash);
             checkpoint.manifest.window = log.window;
-            checkpoint.save(&run.checkpoints())?;
+            let manifest = checkpoint.save(&run.checkpoints())?;
+            observer.detail(&format!("checkpoint {}", manifest.display()));
         }
         if stopped {
             let remedy = format!(
