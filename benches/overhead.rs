@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use criterion::Criterion;
-use ornstein::model::{Builder, Condition, Mlp, Prediction, Trained};
+use ornstein::model::{Builder, Condition, Mlp, Network, Prediction, Trained};
 use ornstein::rng::{Purpose, Stream};
 use ornstein::score::{Denoiser, Model};
 use ornstein::sde::{Sde, Vp};
@@ -53,16 +53,26 @@ fn methods() -> Vec<(&'static str, Method)> {
     ]
 }
 
-/// Seconds of the bare network on the whole batch, `count` times, with LibTorch's own threads as set.
-fn forwards(model: &Trained, x: &Tensor, count: usize) -> f64 {
+/// Seconds of the bare network on the whole batch, `count` times.
+fn forwards(network: &dyn Network, x: &Tensor, count: usize) -> f64 {
     let noise = Tensor::from_slice(&[0.1f32]);
+    let condition = Condition::default();
     let start = Instant::now();
     tch::no_grad(|| {
         for _ in 0..count {
-            let _ = black_box(model.network.forward(x, &noise, &model.condition, false));
+            let _ = black_box(network.forward(x, &noise, &condition, false));
         }
     });
     start.elapsed().as_secs_f64()
+}
+
+/// The same on a worker, where sampling runs; or, with several threads, on LibTorch's own.
+fn bare(model: &Trained, x: &Tensor, count: usize, workers: &Workers) -> f64 {
+    let (network, x) = (model.network.share(), x.shallow_clone());
+    if workers.count() == 1 {
+        return workers.install(move || forwards(&*network, &x, count));
+    }
+    forwards(&*network, &x, count)
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -70,21 +80,23 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// Prints the ratio for every solver: the whole batch in one piece on one thread, and chunks on all cores.
+/// Prints the ratio for every solver: the whole batch in one piece on one thread, and chunks on all cores against
+/// LibTorch's own threads.
 fn ratios(model: &Trained, init: &Tensor) {
-    let x = init.shallow_clone();
     for (threads, chunk) in [(1, BATCH), (num_cores(), 1024)] {
         let workers = Workers::new(threads).expect("threads can be started");
         tch::set_num_threads(threads as i32);
         println!("\n{threads} thread(s), chunks of {chunk}: time of a run ÷ (evaluations × bare forward)");
+        bare(model, init, STEPS, &workers);
         for (name, method) in methods() {
             let sampler = sampler(method, chunk);
+            let run = || sampler.run(model, init, &workers, &|_| Ok(())).expect("the run is finite");
+            run();
             let ratio = |_| {
-                let run = sampler.run(model, init, &workers, &|_| Ok(())).expect("the run is finite");
-                run.seconds / forwards(model, &x, run.nfe as usize)
+                let run = run();
+                run.seconds / bare(model, init, run.nfe as usize, &workers)
             };
-            let ratios: Vec<f64> = (0..ROUNDS).map(ratio).collect();
-            println!("  {name:<24} {:.3}", median(ratios));
+            println!("  {name:<24} {:.3}", median((0..ROUNDS).map(ratio).collect()));
         }
     }
     tch::set_num_threads(1);
@@ -95,13 +107,14 @@ fn num_cores() -> usize {
 }
 
 fn main() {
+    tensor::keep_memory();
     let model = model();
     let init = prior(model.sde(), 0, BATCH, &[2], (Kind::Float, Device::Cpu));
     ratios(&model, &init);
 
     let mut criterion = Criterion::default().configure_from_args().sample_size(10);
     let workers = Workers::new(1).expect("threads can be started");
-    criterion.bench_function("forward, batch 4096", |b| b.iter(|| forwards(&model, &init, 1)));
+    criterion.bench_function("forward, batch 4096", |b| b.iter(|| forwards(&*model.network, &init, 1)));
     let part = model.part(0, BATCH as i64);
     criterion
         .bench_function("denoise, batch 4096", |b| b.iter(|| tch::no_grad(|| black_box(part.denoise(&init, 0.5)))));

@@ -59,6 +59,19 @@ pub fn combine(a: f64, x: &Tensor, b: f64, y: &Tensor) -> Tensor {
     out
 }
 
+/// Keeps the memory of freed tensors; to be called once, when a program starts.
+///
+/// glibc returns every large tensor to the kernel when it is freed, so that each step pays page faults for all of them
+/// again.
+pub fn keep_memory() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: mallopt only sets the allocator's thresholds, before any other thread runs.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 1 << 30);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, 1 << 30);
+    }
+}
+
 /// The device that a user names `cpu`, `cuda`, `cuda:1` or `mps`, ready for use.
 ///
 /// # Errors
