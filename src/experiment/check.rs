@@ -1,7 +1,7 @@
 //! What an experiment may not say although each of its values has the right type.
 
 use super::choices::{GridSpec, PredictorCorrector, SolverSpec};
-use super::spec::{CompareSpec, LearnedModel, ModelSpec, SampleSpec, Spec, TrainSpec};
+use super::spec::{CompareSpec, FLOOR, LearnedModel, ModelSpec, SampleSpec, Spec, TrainSpec};
 use crate::error::{Fault, Settings, at_least_one, positive};
 
 /// Checks the settings under a key.
@@ -118,6 +118,10 @@ impl Settings for CompareSpec {
                 under(&format!("{key}.grid"), grid)?;
             }
             let label = entry.label();
+            if label == FLOOR {
+                let problem = format!("{label:?} is what tables call fresh data compared with data");
+                return Err(Fault::new(format!("{key}.label"), problem, "give the entry another `label`"));
+            }
             if let Some(earlier) = self.entries[..i].iter().position(|earlier| earlier.label() == label) {
                 return Err(Fault::new(
                     if entry.label.is_some() { format!("{key}.label") } else { key },

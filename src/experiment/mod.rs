@@ -24,7 +24,7 @@ pub use lint::lint;
 pub use observer::{Observer, Silent};
 pub use plan::{Choice, Compute, Plan};
 pub use run_dir::{LIBTORCH, RunDir};
-pub use spec::{CompareSpec, Entry, LearnedModel, ModelSpec, Noise, SampleSpec, Spec, TrainSpec};
+pub use spec::{CompareSpec, Entry, FLOOR, LearnedModel, ModelSpec, Noise, SampleSpec, Spec, TrainSpec};
 
 #[cfg(test)]
 mod tests;

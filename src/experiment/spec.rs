@@ -141,6 +141,9 @@ pub struct CompareSpec {
     pub count: Option<usize>,
 }
 
+/// The label of the noise floor in tables: fresh data compared with data.
+pub const FLOOR: &str = "data";
+
 /// One solver of a comparison.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

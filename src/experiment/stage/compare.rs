@@ -9,7 +9,7 @@ use super::tick;
 use crate::error::{Error, Result};
 use crate::experiment::observer::Observer;
 use crate::experiment::plan::{Choice, Plan};
-use crate::experiment::spec::CompareSpec;
+use crate::experiment::spec::{CompareSpec, FLOOR};
 use crate::file::write_whole;
 use crate::metric::Metric;
 use crate::score::Model;
@@ -45,9 +45,6 @@ pub struct Comparison {
     /// In the order in which they were measured.
     pub cells: Vec<Cell>,
 }
-
-/// The label of the noise floor.
-pub const FLOOR: &str = "data";
 
 /// One sampling run to make.
 struct Job<'a> {

@@ -5,7 +5,7 @@ mod report;
 mod sample;
 mod train;
 
-pub use compare::{Cell, Comparison, FLOOR, Summary, compare};
+pub use compare::{Cell, Comparison, Summary, compare};
 pub use report::{report, tables};
 pub use sample::{Door, Ready, Sampled, read_npy, sample, write_npy};
 pub use train::{Training, train};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use ndarray::{Array2, ArrayView2};
 use tch::Tensor;
 
-use super::compare::{Comparison, FLOOR, Summary};
+use super::compare::{Comparison, Summary};
 use super::sample::read_npy;
 use super::train::losses;
 use crate::error::{Error, Result};
@@ -13,6 +13,7 @@ use crate::experiment::MetricSpec;
 use crate::experiment::observer::Observer;
 use crate::experiment::plan::{Choice, Plan};
 use crate::experiment::run_dir::RunDir;
+use crate::experiment::spec::FLOOR;
 use crate::report::{
     Block, Figure, LossCurve, LossSeries, NoiseFloor, Page, PointPanel, PointPanels, QualityCurves, QualityPoint,
     QualitySeries, ScoreField, ScorePanel, Section, Table, TrajectoryPanel, TrajectoryPanels, plus_minus, save,

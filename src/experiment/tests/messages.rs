@@ -237,6 +237,12 @@ fn values_that_do_not_fit() {
          give each entry a `label` of its own",
     );
     says(
+        "DPM-Solver++(2M)",
+        "data",
+        "moons.yaml:19: compare.entries[3].label: \"data\" is what tables call fresh data compared with data; \
+         give the entry another `label`",
+    );
+    says(
         "[5, 10, 20",
         "[10, 5, 20",
         "moons.yaml:21: compare.nfe[1]: 5 comes after 10; list the budgets in ascending order, each once",
