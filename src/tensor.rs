@@ -10,7 +10,7 @@ use crate::rng::Stream;
 pub fn per_sample(values: &[f64], like: &Tensor) -> Tensor {
     let mut shape = vec![1; like.dim()];
     shape[0] = values.len() as i64;
-    Tensor::from_slice(values).reshape(shape).to_device(like.device()).to_kind(like.kind())
+    from_f64(values.to_vec(), &shape, (like.kind(), like.device()))
 }
 
 /// Standard normals of the shape, kind and device of `like` `[B, …]`: draw `draw` of the samples `first..first + B`.

@@ -21,7 +21,7 @@ pub use choices::{
     TimeSpec,
 };
 pub use lint::lint;
-pub use observer::{Observer, Silent};
+pub use observer::Observer;
 pub use plan::{Choice, Compute, Plan};
 pub use run_dir::{LIBTORCH, RunDir};
 pub use spec::{CompareSpec, Entry, FLOOR, LearnedModel, ModelSpec, Noise, SampleSpec, Spec, TrainSpec};

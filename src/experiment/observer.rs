@@ -23,19 +23,3 @@ pub trait Observer: Sync {
     /// Whether the user wants to stop.
     fn stopped(&self) -> bool;
 }
-
-/// Watches nothing.
-#[derive(Clone, Copy, Debug)]
-pub struct Silent;
-
-impl Observer for Silent {
-    fn begin(&self, _what: &str, _total: u64) {}
-    fn advance(&self, _done: u64) {}
-    fn note(&self, _text: &str) {}
-    fn end(&self) {}
-    fn say(&self, _line: &str) {}
-    fn detail(&self, _line: &str) {}
-    fn stopped(&self) -> bool {
-        false
-    }
-}

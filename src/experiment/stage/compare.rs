@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
@@ -65,7 +66,7 @@ pub fn compare(plan: &Plan, spec: &CompareSpec, model: &dyn Model, observer: &dy
     let total: usize = jobs.iter().map(|job| job.steps.unwrap_or(0)).sum();
     observer.begin("comparing", (total * count * spec.repeats) as u64);
     let outcome = (0..spec.repeats).try_fold(Comparison::default(), |mut comparison, repeat| {
-        let measure = Measure { plan, metrics: &metrics, repeat, count };
+        let measure = Measure::new(plan, &metrics, repeat, count);
         comparison.cells.extend(measure.floor());
         for job in &jobs {
             observer.note(&job.label);
@@ -103,15 +104,26 @@ fn jobs<'a>(plan: &'a Plan, spec: &'a CompareSpec, observer: &dyn Observer) -> V
     jobs
 }
 
-/// What all runs of one repeat share.
+/// What all runs of one repeat share: x_T, the seed of the noise, and the data to compare with.
 struct Measure<'a> {
     plan: &'a Plan,
     metrics: &'a [Box<dyn Metric>],
     repeat: usize,
     count: usize,
+    seed: u64,
+    init: Tensor,
+    reference: Array2<f64>,
 }
 
-impl Measure<'_> {
+impl<'a> Measure<'a> {
+    fn new(plan: &'a Plan, metrics: &'a [Box<dyn Metric>], repeat: usize, count: usize) -> Self {
+        // A seed for each repeat, away from that of `sample`.
+        let seed = plan.spec.seed.wrapping_add(1 + repeat as u64);
+        let init = prior(&*plan.sde, seed, count, &plan.data().shape(), plan.options());
+        let reference = tensor::to_rows(&plan.reference((repeat * count) as u64, count));
+        Measure { plan, metrics, repeat, count, seed, init, reference }
+    }
+
     /// Fresh data against the reference data of this repeat.
     fn floor(&self) -> Vec<Cell> {
         // Far behind the references of all repeats in the same stream.
@@ -131,14 +143,12 @@ impl Measure<'_> {
     }
 
     fn job(&self, job: &Job, model: &dyn Model, observer: &dyn Observer) -> Result<Vec<Cell>> {
-        let Plan { spec, sde, compute, .. } = self.plan;
-        // A seed for each repeat, away from that of `sample`.
-        let seed = spec.seed.wrapping_add(1 + self.repeat as u64);
-        let sampler = self.plan.sampler(&job.choice, job.steps.unwrap_or(1), seed).expect("the experiment was checked");
-        let init = prior(&**sde, seed, self.count, &self.plan.data().shape(), self.plan.options());
+        let steps = job.steps.unwrap_or(1);
+        let sampler = self.plan.sampler(&job.choice, steps, self.seed).expect("the experiment was checked");
         let counted = job.steps.is_some();
         let tick = tick(observer);
-        let run = sampler.run(model, &init, &compute.workers, &|samples| tick(if counted { samples } else { 0 }));
+        let run = sampler
+            .run(model, &self.init, &self.plan.compute.workers, &|samples| tick(if counted { samples } else { 0 }));
         let mut cell = Cell {
             entry: job.label.clone(),
             budget: job.budget,
@@ -166,10 +176,9 @@ impl Measure<'_> {
 
     /// A copy of `cell` for each metric, with the distance of `x` from this repeat's reference data.
     fn distances(&self, cell: &Cell, x: &Tensor) -> Vec<Cell> {
-        let x = tensor::to_rows(x);
-        let reference = tensor::to_rows(&self.plan.reference((self.repeat * self.count) as u64, self.count));
+        let (x, reference) = (tensor::to_rows(x), self.reference.view());
         let measured = |metric: &dyn Metric| {
-            let estimate = self.plan.compute.workers.install(|| metric.distance(x.view(), reference.view()));
+            let estimate = self.plan.compute.workers.install(|| metric.distance(x.view(), reference));
             let (value, standard_error) = (estimate.value, estimate.standard_error);
             Cell { metric: metric.name().into(), value, standard_error, ..cell.clone() }
         };

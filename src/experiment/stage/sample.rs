@@ -64,14 +64,14 @@ impl<'a> Door<'a> {
             None => prior(&*plan.sde, plan.spec.seed, spec.count, &shape, plan.options()),
             Some(path) => {
                 let array = read_npy(path)?;
-                fits(path, &array, 1, &shape)?;
+                fits(path, &array, &shape)?;
                 tensor::from_array(&array, plan.options())
             }
         };
         if let Some(path) = self.noise {
             let array = read_npy(path)?;
             let whole: Vec<i64> = init.size();
-            fits(path, &array, 1, &whole)?;
+            fits(path, &array, &whole)?;
             plan.rehearse(&sampler, array.shape()[0])?;
             sampler.noise = NoiseSource::Replay(array);
         }
@@ -111,10 +111,10 @@ fn trajectory(plan: &Plan, sampler: &Sampler, model: &dyn Model, init: &Tensor, 
     write_whole(&folder.join("times.csv"), times.as_bytes())
 }
 
-/// Refuses an array whose shape after `free` leading axes is not `shape`.
-fn fits(path: &Path, array: &ArrayD<f64>, free: usize, shape: &[i64]) -> Result<()> {
+/// Refuses an array whose shape after the first axis is not `shape`.
+fn fits(path: &Path, array: &ArrayD<f64>, shape: &[i64]) -> Result<()> {
     let have: Vec<i64> = array.shape().iter().map(|&n| n as i64).collect();
-    if have.len() == free + shape.len() && have[free..] == *shape && have[0] > 0 {
+    if have.len() == 1 + shape.len() && have[1..] == *shape && have[0] > 0 {
         return Ok(());
     }
     let wanted: Vec<String> = shape.iter().map(i64::to_string).collect();
