@@ -27,7 +27,7 @@ impl Dataset for Known {
 }
 
 /// One Gaussian, given by its mean and either its covariance or the eigenvalues of its covariance.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Gaussian {
     /// The mean; its length is the dimension of the data.
@@ -78,7 +78,7 @@ impl Settings for Gaussian {
 }
 
 /// A weighted sum of Gaussians.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct GaussianMixture {
     /// The weight of each component; positive, and one in sum.

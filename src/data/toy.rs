@@ -43,7 +43,7 @@ impl<P: Planar> Dataset for Toy<P> {
 }
 
 /// Two interleaved half circles of radius 1, centred on the origin (as scikit-learn's `make_moons`, shifted).
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TwoMoons {
     /// The standard deviation of the noise.
@@ -69,7 +69,7 @@ impl Planar for TwoMoons {
 }
 
 /// A 4 × 4 board on [−2, 2]², uniform on every second square.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Checkerboard {}
 
@@ -87,7 +87,7 @@ impl Planar for Checkerboard {
 }
 
 /// A spiral of one and a half turns: r = θ/5 for θ from 1.5π to 4.5π (the plane section of the swiss roll).
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SwissRoll {
     /// The standard deviation of the noise.
@@ -113,7 +113,7 @@ impl Planar for SwissRoll {
 }
 
 /// Eight Gaussians on a circle: a mixture with equal weights, so its denoiser is known.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct EightGaussians {
     /// The radius of the circle.

@@ -55,6 +55,22 @@ macro_rules! choice {
             }
         }
 
+        impl schemars::JsonSchema for $Choice {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($Choice).into()
+            }
+
+            fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                let mut forms = Vec::new();
+                $(forms.extend($crate::experiment::choice::forms(
+                    stringify!($name),
+                    $doc.trim_ascii(),
+                    generator.subschema_for::<$Settings>(),
+                ));)+
+                schemars::json_schema!({ "oneOf": forms })
+            }
+        }
+
         impl<'de> serde::Deserialize<'de> for $Choice {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 use $crate::experiment::choice::{Pick, none_of, two_of};
@@ -96,6 +112,20 @@ macro_rules! choice {
     };
 }
 pub(super) use choice;
+
+/// How a choice may be written, for an editor: the bare word, or a map with that one key.
+pub(super) fn forms(name: &str, about: &str, settings: schemars::Schema) -> [schemars::Schema; 2] {
+    [
+        schemars::json_schema!({ "const": name, "description": about }),
+        schemars::json_schema!({
+            "type": "object",
+            "properties": { name: settings },
+            "required": [name],
+            "additionalProperties": false,
+            "description": about,
+        }),
+    ]
+}
 
 /// Reads a name and gives what stands beside it in a list.
 pub(super) struct Pick<'a, T> {

@@ -136,7 +136,7 @@ choice! {
 }
 
 /// A predictor, and a corrector before each of its steps.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PredictorCorrector {
     /// The solver that takes the steps; not a predictor with a corrector of its own.

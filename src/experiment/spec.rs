@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use std::fmt;
 
 /// An experiment: what to learn, with what, and how to sample and compare.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
     /// The name of the experiment, and of the folder of its results: lower-case letters, digits, `-` and `_`.
@@ -54,7 +54,7 @@ pub enum ModelSpec {
 }
 
 /// A network and what it predicts.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LearnedModel {
     /// The network.
@@ -67,7 +67,7 @@ pub struct LearnedModel {
 }
 
 /// How to train.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainSpec {
     /// How many steps of the optimiser.
@@ -93,7 +93,7 @@ pub struct TrainSpec {
 }
 
 /// How to draw samples.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SampleSpec {
     /// How many samples.
@@ -113,7 +113,7 @@ pub struct SampleSpec {
 }
 
 /// Where the noise of a stochastic solver comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Noise {
     /// New noise in each step.
@@ -123,7 +123,7 @@ pub enum Noise {
 }
 
 /// Which solvers to compare, and how.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CompareSpec {
     /// The solvers to compare.
@@ -145,7 +145,7 @@ pub struct CompareSpec {
 pub const FLOOR: &str = "data";
 
 /// One solver of a comparison.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
     /// The solver.
@@ -333,6 +333,19 @@ impl Serialize for ModelSpec {
             ModelSpec::Exact => serializer.serialize_str("exact"),
             ModelSpec::Learned(model) => model.serialize(serializer),
         }
+    }
+}
+
+impl schemars::JsonSchema for ModelSpec {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "ModelSpec".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let exact = schemars::json_schema!({
+            "const": "exact", "description": "The exact score, for data that have one in closed form."
+        });
+        schemars::json_schema!({ "oneOf": [exact, generator.subschema_for::<LearnedModel>()] })
     }
 }
 

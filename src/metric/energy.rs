@@ -15,7 +15,7 @@ use crate::error::Settings;
 /// estimate is not normal, but a weighted sum of centred χ²₁).
 ///
 /// Time O((N + M)² D), memory O((N + M) D).
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct EnergyDistance {}
 

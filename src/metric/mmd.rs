@@ -19,7 +19,7 @@ const MEDIAN_POINTS: usize = 1_000;
 /// it takes the bandwidth as given.
 ///
 /// Time O((N + M)² D), memory O((N + M) D).
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Mmd {
     /// The bandwidth h of the kernel; without one, [`Mmd::bandwidth_for`] the reference.

@@ -36,7 +36,7 @@ const CHUNK: usize = 512;
 /// theorem degenerates there, and the value is all bias.
 ///
 /// Time O(L (N + M) (D + log(N + M))), memory O(N + M + L D): directions are taken 32 at a time.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SlicedWasserstein {
     /// The number L of directions.

@@ -7,7 +7,7 @@ use crate::rng::{Purpose, Stream};
 use crate::tensor;
 
 /// How the scalar c_noise becomes a vector: [sin(ω c), cos(ω c)] with fixed frequencies ω.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Embedding {
     /// Geometrically spaced ω from ½ to 32 (after Vaswani et al. 2017, for c_noise = ¼ ln κ in about [−2, 2]).

@@ -10,7 +10,7 @@ use crate::error::{Fault, Settings, at_least_one};
 ///
 /// h₁ = silu(W₁ x + b₁ + T₁ e),  h_l = h_{l−1} + silu(W_l h_{l−1} + b_l + T_l e),  F = W_out h_depth + b_out,
 /// with e = silu(W_e [sin ω c, cos ω c] + b_e). F starts at zero.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Mlp {
     /// Units in each hidden layer.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::sde::{Kernel, Sde};
 
 /// The quantity that F approximates; all are the same denoiser D = c_skip x + c_out F written differently.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Prediction {
     /// x₀.

@@ -9,7 +9,7 @@ use crate::error::{Fault, Settings};
 ///
 /// α² = cos² φ/cos² φ₀ and σ² = 1 − α² = sin(φ + φ₀) sin(φ − φ₀)/cos² φ₀. Noise grows without bound at t = 1, so the
 /// span ends at 0.9946 (Lu et al. 2022, DPM-Solver).
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Cosine {
     /// The offset that keeps the noise from vanishing too fast at small t.

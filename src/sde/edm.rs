@@ -6,7 +6,7 @@ use super::{Kernel, Sde, Span};
 use crate::error::{Fault, Settings, positive};
 
 /// The process of EDM (Karras et al. 2022, “Elucidating the design space”): α = 1, σ = t.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Edm {
     /// The noise level at which sampling ends.

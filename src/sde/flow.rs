@@ -9,7 +9,7 @@ use crate::error::{Fault, Settings};
 ///
 /// f = −1/(1 − t), g² = 2t/(1 − t), κ = t/(1 − t). At t = 1 there is no signal left and f is infinite, so the span
 /// ends just before it, where x is still noise to one part in a thousand.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Flow {
     /// Where sampling ends.

@@ -8,7 +8,7 @@ use crate::error::{Fault, Settings};
 /// The sub-variance-preserving process (Song et al. 2021, sub-VP SDE).
 ///
 /// With B(t) = ∫₀ᵗ β as for [`Vp`]: α = e^{−B/2}, σ = 1 − e^{−B}, κ = 2 sinh(B/2).
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SubVp {
     /// β at t = 0.

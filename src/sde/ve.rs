@@ -9,7 +9,7 @@ use crate::error::{Fault, Settings, positive};
 ///
 /// α = 1, g² = 2 σ² ln(σ_max/σ_min). As published, x₀ already carries noise σ_min at t = 0; we keep the kernel
 /// N(x₀, σ(t)²) itself, so that σ = 0 lies at t = −∞.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Ve {
     /// σ at t = 0.

@@ -8,7 +8,7 @@ use crate::error::{Fault, Settings, positive};
 /// The variance-preserving process, the continuous limit of DDPM (Ho et al. 2020; Song et al. 2021, VP SDE).
 ///
 /// With B(t) = ∫₀ᵗ β = β_min t + ½ (β_max − β_min) t²: α = e^{−B/2}, σ² = 1 − e^{−B}, κ² = e^B − 1.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Vp {
     /// β at t = 0.

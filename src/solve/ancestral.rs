@@ -7,7 +7,7 @@ use crate::error::Settings;
 use crate::score::Eval;
 
 /// Which variance the reverse transition gets (Ho et al. 2020, section 3.2).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Variance {
     /// That of q(x_s | x_t, x₀), σ_s² (1 − κ_s²/κ_t²): right for data at one point; equal to DDIM with η = 1.
@@ -20,7 +20,7 @@ pub enum Variance {
 /// Ancestral sampling (Ho et al. 2020, Algorithm 2; Song et al. 2021, Appendix F, for VE).
 ///
 /// With a = α_t/α_s and b² = α_t² (κ_t² − κ_s²): mean (x + b² score)/a, which for VP is (x + β score)/√(1 − β).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Ancestral {
     /// The variance of the reverse transition.

@@ -13,7 +13,7 @@ use crate::score::Eval;
 /// η = 0 is the exponential Euler step of the probability-flow ODE (also DPM-Solver-1), η = 1 the exact reverse
 /// transition given x̂₀ (DDPM's posterior). This η scales the noise of each step; it is not the stochasticity q of the
 /// reverse SDE, of which only q = 0 and q = 1 agree with it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Ddim {
     /// The amount of noise, 0 (none) to 1 (ancestral).

@@ -10,7 +10,7 @@ use crate::score::Eval;
 ///
 /// x_s = (σ_s/σ_t) x − α_s (e^{−h} − 1) [(1 + 1/2r) x̂₀ − (1/2r) x̂₀ᵖʳᵉᵛ],  h = λ_s − λ_t,  r = h_prev/h.
 /// The first step is DDIM.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Dpmpp2m {}
 

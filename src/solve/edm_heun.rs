@@ -12,7 +12,7 @@ use crate::tensor::combine;
 ///
 /// dz/dκ = d(z, κ) = (z − D)/κ;  z′ = z + (κ_s − κ) d,  z_s = z + (κ_s − κ) ½ [d + d(z′, κ_s)].
 /// Two evaluations a step; with a last step to σ = 0, 2N − 1 in all. [`Churn`] makes it stochastic.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct EdmHeun {
     /// The total amount of churn; 0 for the deterministic sampler.

@@ -10,7 +10,7 @@ use crate::score::Eval;
 ///
 /// x_s = x + [f x − g² score] (s − t) + g ΔW. The noise is additive, so its strong order is 1, not ½. Steps are the
 /// grid's own differences.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct EulerMaruyama {}
 

@@ -25,7 +25,7 @@ pub trait Grid: Debug + Send + Sync {
 }
 
 /// Equal steps in t.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct UniformGrid {}
 
@@ -37,7 +37,7 @@ impl Grid for UniformGrid {
 }
 
 /// Equal steps in λ = ln(α/σ), half the logarithm of the signal-to-noise ratio (Lu et al. 2022).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LogSnr {}
 
@@ -49,7 +49,7 @@ impl Grid for LogSnr {
 }
 
 /// Equal steps in κ^{1/ρ} (Karras et al. 2022, eq. 5); ρ = 7 is theirs, ρ = 1 is uniform in κ, ρ → ∞ is log-SNR.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Karras {
     /// How strongly steps concentrate at low noise.
@@ -71,7 +71,7 @@ impl Grid for Karras {
 }
 
 /// Equal steps in √t (Song et al. 2021, DDIM, “quadratic”).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Quadratic {}
 
@@ -90,7 +90,7 @@ fn ratios(sde: &dyn Sde) -> (f64, f64) {
 }
 
 /// Times written out, t₀ > … > t_N. The last may have σ = 0.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct Explicit(pub Vec<f64>);
 

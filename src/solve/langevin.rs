@@ -16,7 +16,7 @@ use crate::score::Eval;
 ///
 /// At fixed r the invariant law is biased, however fine the grid: a variance v becomes v/(1 − ϵ/2v), for the published
 /// rule at r = 0.16 some 2.6 % too large.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Langevin {
     /// r, the signal-to-noise ratio of a step.
@@ -34,7 +34,7 @@ impl Default for Langevin {
 }
 
 /// A rule for the step size of [`Langevin`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Variant {
     /// Each sample has its own bounded step.
@@ -78,7 +78,7 @@ impl Corrector for Langevin {
 /// Annealed Langevin dynamics (Song & Ermon 2019, Algorithm 1): step sizes proportional to σ².
 ///
 /// x ← x + ϵ score + √(2ϵ) ξ,  ϵ = 2 (r σ)².
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AnnealedLangevin {
     /// r, the signal-to-noise ratio of a step.

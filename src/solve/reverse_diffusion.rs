@@ -11,7 +11,7 @@ use crate::score::Eval;
 ///
 /// With the exact transition of any process, a = α_t/α_s and b² = α_t² (κ_t² − κ_s²):
 /// x_s = (2 − a) x + b² score + b ξ. For VP, a = √(1 − β_i) and b² = β_i; for VE, a = 1 and b² = σ_t² − σ_s².
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ReverseDiffusion {}
 

@@ -123,7 +123,7 @@ const DOPRI5: Tableau = Tableau {
 macro_rules! on_a_grid {
     ($(#[$doc:meta])* $name:ident, $tableau:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
         #[serde(default, deny_unknown_fields)]
         pub struct $name {}
 
@@ -145,7 +145,7 @@ macro_rules! on_a_grid {
 macro_rules! embedded {
     ($(#[$doc:meta])* $name:ident, $tableau:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
         #[serde(default, deny_unknown_fields)]
         pub struct $name {
             /// The relative tolerance; with it (or `atol`) the solver chooses its own steps.

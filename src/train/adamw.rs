@@ -9,7 +9,7 @@ use crate::error::{Fault, Settings, positive};
 ///
 /// m ← β₁ m + (1 − β₁) g,  v ← β₂ v + (1 − β₂) g²,  θ ← θ − lr [m̂/(√v̂ + ε) + weight_decay θ],
 /// with m̂ = m/(1 − β₁ᵏ) and v̂ = v/(1 − β₂ᵏ) at step k.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AdamW {
     /// The learning rate after warm-up.

@@ -8,7 +8,7 @@ use crate::error::{Fault, Settings, positive};
 /// An exponential moving average with a half-life, which starts short (Karras et al. 2022, EMA warm-up).
 ///
 /// θ̄ ← θ̄ + (1 − 2^{−1/h}) (θ − θ̄),  h = min(half_life, 0.05 k) at step k.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Ema {
     /// Steps after which a parameter's weight has halved.

@@ -19,7 +19,7 @@ pub trait TimeLaw: Debug + Send + Sync {
 }
 
 /// t uniform on [t_train, t_max] (Song et al. 2021).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct UniformTime {}
 
@@ -33,7 +33,7 @@ impl TimeLaw for UniformTime {
 impl Settings for UniformTime {}
 
 /// ln κ ~ N(mean, std²), cut to the span (Karras et al. 2022).
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LogNormal {
     /// The mean of ln κ (EDM's P_mean).
@@ -73,7 +73,7 @@ fn normal_quantile(u: f64) -> f64 {
 }
 
 /// The weight of each noise level.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Weighting {
     /// σ² on the score, that is ‖ε̂ − ε‖² (Ho et al. 2020, L_simple).
