@@ -67,12 +67,16 @@ pub enum Error {
         remedy: String,
     },
     /// Training has gone to infinity.
-    #[error("{what} is not finite at training step {step}; {remedy}")]
+    #[error("{what} is not finite at training step {step} (worst at t = {t:.4}, σ/α = {ratio:.4}); {remedy}")]
     Diverged {
         /// What became infinite or NaN.
         what: String,
         /// The training step, counted from 1.
         step: usize,
+        /// The time of the example with the greatest loss.
+        t: f64,
+        /// Its noise level κ = σ/α.
+        ratio: f64,
         /// What usually helps.
         remedy: String,
     },

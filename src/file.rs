@@ -13,12 +13,20 @@ pub fn write_whole(path: &Path, data: &[u8]) -> Result<()> {
         let mut file = fs::File::create(&partial)?;
         file.write_all(data)?;
         file.sync_all()?;
-        fs::rename(&partial, path)
+        fs::rename(&partial, path)?;
+        sync_folder(path)
     };
     write().map_err(|source| {
         let _ = fs::remove_file(&partial);
         Error::Write { path: path.to_owned(), source }
     })
+}
+
+/// Makes the entry of `path` in its folder last: a rename is in the folder, not in the file.
+fn sync_folder(path: &Path) -> std::io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // Elsewhere than on Unix a folder cannot be opened as a file.
+    if cfg!(unix) { fs::File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
 /// Refuses a path that cannot be written, before long work whose result shall go there.

@@ -27,6 +27,10 @@ pub enum Purpose {
     Auxiliary = 8,
     /// Gaussian–Fourier frequencies and other fixed random features.
     Features = 9,
+    /// Data, times and perturbations of the fixed validation set.
+    Validation = 10,
+    /// Data and perturbations on which losses of single noise levels are measured.
+    Levels = 11,
 }
 
 /// An inexhaustible table of random numbers for one seed and purpose.

@@ -6,6 +6,9 @@ use tch::{Device, Kind, Tensor};
 use crate::error::{Error, Result};
 use crate::rng::Stream;
 
+/// The version of LibTorch that this program is built for.
+pub const LIBTORCH: &str = "2.11";
+
 /// `[B]` host numbers as a tensor `[B, 1, …]` that broadcasts against `like` `[B, …]`, of its kind and on its device.
 pub fn per_sample(values: &[f64], like: &Tensor) -> Tensor {
     let mut shape = vec![1; like.dim()];

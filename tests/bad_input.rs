@@ -41,8 +41,9 @@ fn files_that_say_what_cannot_be() {
             LEARNED,
             "batch: 32",
             "batches: 32",
-            "5: train: unknown key `batches`; did you mean `batch`? allowed: steps, batch, time, weighting, optimizer, \
-             warmup, clip, ema, log_every, checkpoint_every",
+            "5: train: unknown key `batches`; did you mean `batch`? allowed: steps, batch, time, quantiles, \
+             weighting, uncertainty, optimizer, schedule, warmup, clip, ema, log_every, validate, early_stop, \
+             checkpoint_every, keep, snapshot_every",
         ),
         (
             LEARNED,
@@ -277,7 +278,8 @@ fn arrays_that_do_not_fit() {
 #[test]
 fn runs_and_checkpoints_that_do_not_fit() {
     let place = Place::new();
-    place.run(&["train", "tiny.yaml", "--out", "run", "--quiet"]).ok();
+    // With the last checkpoint alone: an older one would take its place.
+    place.run(&["train", "tiny.yaml", "--out", "run", "--quiet", "--set", "train.keep=1"]).ok();
     place.run(&["sample", "exact.yaml", "--out", "drawn", "--quiet"]).ok();
     refuses(
         &place,
@@ -326,10 +328,18 @@ fn runs_and_checkpoints_that_do_not_fit() {
     };
     damaged(&whole[..1000], &format!("the file is truncated: 1000 bytes of {bytes}"));
     damaged(&[], &format!("the file is truncated: 0 bytes of {bytes}"));
-    damaged(&vec![b'x'; bytes], "this is not a safetensors checkpoint (header too large)");
+    damaged(&vec![b'x'; bytes], "the file is damaged: its SHA-256 is not that of its manifest");
     std::fs::remove_file(place.path(tensors)).expect("a file");
     refuses(&place, all[0], &format!("{tensors}: No such file or directory (os error 2); {again}"));
     place.write(tensors, &whole);
+    let text = place.text(manifest);
+    // Of what a later version may have changed only the number and the name of the program are read.
+    place.write(manifest, r#"{"format": 3, "version": "9.1.0", "shards": ["a", "b"]}"#);
+    for arguments in all {
+        let said = "checkpoint format 3 where this program reads format 2; use ornstein 9.1.0 for it";
+        refuses(&place, arguments, &format!("{manifest}: {said}"));
+    }
+    assert!(text.contains("\"format\": 2"));
     place.write(manifest, "not JSON");
     for arguments in all {
         let said =

@@ -122,14 +122,17 @@ fn run_leaves_all_that_a_run_is() {
         .map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8"))
         .collect();
     let wanted = [
+        ".lock",
         "checkpoints",
         "compare.csv",
         "experiment.yaml",
         "figures",
+        "levels.csv",
         "metrics.csv",
         "report.html",
         "run.json",
         "samples.npy",
+        "validation.csv",
     ];
     assert_eq!(names, wanted.map(String::from).into());
     for step in [30, 40] {
@@ -142,7 +145,11 @@ fn run_leaves_all_that_a_run_is() {
     assert_eq!(samples.shape(), [64, 2]);
     assert!(samples.iter().all(|value| value.is_finite()));
     check_comparison(&place, &format!("{run}/compare.csv"));
-    check_report(&place, run, &[&QUALITY[..], &["loss", "samples", "solvers", "trajectories", "score"]].concat());
+    check_report(
+        &place,
+        run,
+        &[&QUALITY[..], &["loss", "levels", "samples", "solvers", "trajectories", "score"]].concat(),
+    );
 
     assert_eq!(json["train"]["steps"], 40);
     assert_eq!(json["sample"]["count"], 64);

@@ -15,7 +15,8 @@ name: killed
 data: two_moons
 sde: vp
 model: {network: {mlp: {width: 16, depth: 2}}, predict: noise}
-train: {steps: 600, batch: 32, warmup: 20, ema: {half_life: 50}, log_every: 10, checkpoint_every: 7}
+train: {steps: 600, batch: 32, warmup: 20, ema: {half_life: 50}, log_every: 10, checkpoint_every: 7,
+  validate: {every: 30, count: 64}}
 sample: {count: 48, solver: {ddim: {eta: 1}}, grid: log_snr, steps: 6, chunk: 16}
 ";
 const STEPS: usize = 600;
@@ -34,12 +35,14 @@ fn tensors(place: &Place, run: &str, step: usize) -> Vec<u8> {
     place.read(&format!("{run}/checkpoints/step-{step:08}.safetensors"))
 }
 
-/// `metrics.csv` without its last column, the seconds.
+/// What must be the same in every run: `validation.csv`, and `metrics.csv` without its last column, the seconds.
 #[track_caller]
 fn metrics(place: &Place, run: &str) -> Vec<String> {
     let text = place.text(&format!("{run}/metrics.csv"));
     assert!(text.ends_with('\n'));
-    text.lines().map(|line| line.rsplit_once(',').expect("five columns").0.to_owned()).collect()
+    let validation = place.text(&format!("{run}/validation.csv"));
+    let metrics = text.lines().map(|line| line.rsplit_once(',').expect("five columns").0.to_owned());
+    metrics.chain(validation.lines().map(str::to_owned)).collect()
 }
 
 /// Asserts that a run in pieces came to the same as the uninterrupted one.
@@ -47,7 +50,7 @@ fn metrics(place: &Place, run: &str) -> Vec<String> {
 fn same_as_whole(place: &Place, run: &str) {
     assert!(tensors(place, run, STEPS) == tensors(place, "whole", STEPS), "the parameters of {run} differ");
     assert_eq!(metrics(place, run), metrics(place, "whole"));
-    assert_eq!(metrics(place, run).len(), 1 + STEPS / 10);
+    assert_eq!(metrics(place, run).len(), 1 + STEPS / 10 + 1 + STEPS / 30);
 }
 
 /// The step of the newest checkpoint, 0 where there is none yet.
@@ -154,6 +157,47 @@ fn a_finished_run_can_go_on_for_longer() {
     assert_eq!(outcome.json()["train"]["steps"], STEPS);
     assert_eq!(outcome.json()["train"]["loss"], serde_json::Value::Null);
     assert!(before == (tensors(&place, "longer", STEPS), place.text("longer/metrics.csv")));
+}
+
+/// A checkpoint that was damaged after it was written costs the steps since the one before, no more.
+#[test]
+fn a_damaged_checkpoint_is_passed_over() {
+    let place = place();
+    let some = "train.steps=100";
+    place.run(&["train", "killed.yaml", "--out", "damaged", "-q", "--set", some]).ok();
+    assert_eq!(newest(&place, "damaged"), 100);
+    let last = "damaged/checkpoints/step-00000100.safetensors";
+    let mut bytes = tensors(&place, "damaged", 100);
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    place.write(last, &bytes);
+    let outcome = place.run(&["train", "killed.yaml", "--out", "damaged", "--resume"]).ok();
+    let passed = format!("passed over: {last}: the file is damaged: its SHA-256 is not that of its manifest");
+    assert!(outcome.stderr.contains(&passed), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("resuming at step 98 of 600"), "{}", outcome.stderr);
+    same_as_whole(&place, "damaged");
+}
+
+/// A run belongs to one process at a time, and to nobody once that process is gone.
+#[test]
+fn the_second_process_in_a_run_is_refused() {
+    let place = place();
+    let mut child = place.command(&["train", "killed.yaml", "--out", "shared", "-q"]).spawn().expect("it starts");
+    assert!(reaches(&place, "shared", 7, &mut child));
+    let second = place.run(&["train", "killed.yaml", "--out", "shared", "-q", "--resume"]);
+    child.kill().expect("a child can be killed");
+    child.wait().expect("a child");
+    assert_eq!(second.code, Some(2));
+    assert_eq!(
+        second.stderr,
+        format!(
+            "error: shared: process {} is at work in this run; wait until it has ended, or stop it with Ctrl-C: it will \
+             write a checkpoint\n",
+            child.id()
+        )
+    );
+    place.run(&["train", "killed.yaml", "--out", "shared", "-q", "--resume"]).ok();
+    same_as_whole(&place, "shared");
 }
 
 /// Without --out, --resume finds the newest run of the experiment by itself.

@@ -4,14 +4,17 @@
 use std::sync::Arc;
 
 use ornstein::experiment::{Compute, Plan, Spec};
-use ornstein::model::{Condition, Network, Prediction, Trained};
+use ornstein::model::{Builder, Condition, Network, Prediction, Trained};
 use ornstein::rng::{Purpose, Stream};
 use ornstein::score::exact::Law;
 use ornstein::score::{Denoiser, Model};
 use ornstein::sde::{Edm, Kernel, Sde, Vp};
 use ornstein::tensor;
 use ornstein::threads::Workers;
-use ornstein::train::{LogNormal, Objective, TimeLaw, Trainer, UniformTime, Weighting};
+use ornstein::train::{
+    EdmWeighting, Importance, Likelihood, LogNormal, MinSnr, Objective, P2, Simple, TimeLaw, Trainer, Uncertainty,
+    UniformLogSnr, UniformTime, Unweighted, Weighting, losses_by_level,
+};
 use tch::{Device, Kind, Tensor};
 
 const MEAN: [f64; 2] = [0.4, -0.3];
@@ -20,7 +23,17 @@ const SIGMA_DATA: f64 = 0.8;
 
 const ROWS: [Prediction; 5] =
     [Prediction::Data, Prediction::Noise, Prediction::Velocity, Prediction::Flow, Prediction::Edm];
-const WEIGHTINGS: [Weighting; 3] = [Weighting::Simple, Weighting::Likelihood, Weighting::Edm];
+
+fn weightings() -> [Arc<dyn Weighting>; 6] {
+    [
+        Arc::new(Simple {}),
+        Arc::new(Likelihood {}),
+        Arc::new(EdmWeighting {}),
+        Arc::new(MinSnr::default()),
+        Arc::new(P2::default()),
+        Arc::new(Unweighted {}),
+    ]
+}
 
 fn processes() -> [Arc<dyn Sde>; 2] {
     [Arc::new(Vp::default()), Arc::new(Edm::default())]
@@ -45,8 +58,8 @@ struct Perfect {
 
 impl Network for Perfect {
     fn forward(&self, x: &Tensor, noise: &Tensor, _condition: &Condition, _train: bool) -> Tensor {
-        let mut answers = tensor::to_rows(x);
-        for (mut row, c_noise) in answers.rows_mut().into_iter().zip(tensor::to_array(noise)) {
+        let (mut answers, noise) = (tensor::to_rows(x), tensor::to_array(noise));
+        for (mut row, c_noise) in answers.rows_mut().into_iter().zip(noise.iter().cycle()) {
             // c_noise = ¼ ln κ tells the time.
             let t = self.sde.time_of_ratio((4.0 * c_noise).exp());
             let Kernel { alpha, sigma } = self.sde.kernel(t);
@@ -71,8 +84,13 @@ fn posterior(sde: &dyn Sde, t: f64) -> [f64; 2] {
     SPECTRUM.map(|spectrum| spectrum * sigma * sigma / (alpha * alpha * spectrum + sigma * sigma))
 }
 
-fn objective(sde: &Arc<dyn Sde>, time: Box<dyn TimeLaw>, weighting: Weighting, prediction: Prediction) -> Objective {
-    Objective { sde: sde.clone(), time, weighting, prediction, sigma_data: SIGMA_DATA, seed: 5 }
+fn objective(
+    sde: &Arc<dyn Sde>,
+    time: Arc<dyn TimeLaw>,
+    weighting: Arc<dyn Weighting>,
+    prediction: Prediction,
+) -> Objective {
+    Objective { sde: sde.clone(), time, strata: 1, weighting, prediction, sigma_data: SIGMA_DATA, seed: 5 }
 }
 
 /// E‖D − x₀‖² w(t) is w(t) times the mean posterior variance; the error is Gaussian, so its standard error is known too.
@@ -87,12 +105,12 @@ fn the_loss_of_the_exact_solution_is_the_posterior_variance() {
             let t = span.t_train + fraction * (span.t_max - span.t_train);
             let [a, b] = posterior(&*sde, t);
             let (expected, spread) = (0.5 * (a + b), (0.5 * (a * a + b * b) / count as f64).sqrt());
-            for weighting in WEIGHTINGS {
+            for weighting in weightings() {
                 let weight = weighting.of_denoiser(&*sde, t, SIGMA_DATA);
                 let loss = |prediction| {
                     let network = Perfect { sde: sde.clone(), prediction };
-                    let objective = objective(&sde, Box::new(At(t)), weighting, prediction);
-                    objective.loss(&network, &x0, 0, &Condition::default()).double_value(&[]) / weight
+                    let objective = objective(&sde, Arc::new(At(t)), weighting.clone(), prediction);
+                    objective.loss(&network, None, &x0, 0, &Condition::default()).double_value(&[]) / weight
                 };
                 let losses = ROWS.map(loss);
                 for (loss, prediction) in losses.into_iter().zip(ROWS) {
@@ -106,30 +124,106 @@ fn the_loss_of_the_exact_solution_is_the_posterior_variance() {
     }
 }
 
-/// The same over all noise levels at once: the law of t is the one that it claims to be.
+/// The same over all noise levels at once: the law of t is the one that it claims to be, independent or stratified.
 #[test]
 fn times_follow_their_law() {
     let (batches, batch) = (64usize, 512usize);
     let law = Law::spectrum(&MEAN, &SPECTRUM);
-    let laws: [fn() -> Box<dyn TimeLaw>; 2] = [|| Box::new(UniformTime {}), || Box::new(LogNormal::default())];
-    for (sde, time) in processes().iter().flat_map(|sde| laws.map(|law| (sde, law))) {
-        for weighting in [Weighting::Simple, Weighting::Edm] {
-            // The likelihood weighting is left out: with t uniform its loss has a variance like ∫ dt/t².
-            let objective = objective(sde, time(), weighting, Prediction::Edm);
-            let network = Perfect { sde: sde.clone(), prediction: Prediction::Edm };
-            let losses: Vec<f64> = (0..batches)
-                .map(|i| {
-                    let first = (i * batch) as u64;
-                    let x0 = law.draw(Stream::new(5, Purpose::Data), first, batch);
-                    objective.loss(&network, &x0, first, &Condition::default()).double_value(&[])
-                })
-                .collect();
-            let mean = losses.iter().sum::<f64>() / batches as f64;
-            let variance = losses.iter().map(|loss| (loss - mean).powi(2)).sum::<f64>() / (batches - 1) as f64;
-            let error = (variance / batches as f64).sqrt();
-            let off = (mean - least_loss(&objective)) / error;
-            assert!(off.abs() < 4.0, "{sde:?} {:?} {weighting:?}: {off:.2} standard errors", objective.time);
+    for sde in processes() {
+        let (simple, edm, likelihood): (Arc<dyn Weighting>, Arc<dyn Weighting>, Arc<dyn Weighting>) =
+            (Arc::new(Simple {}), Arc::new(EdmWeighting {}), Arc::new(Likelihood {}));
+        let importance =
+            |weighting: &dyn Weighting| Arc::new(Importance {}.build(&*sde, weighting, SIGMA_DATA)) as Arc<dyn TimeLaw>;
+        // The likelihood weighting is left out with t uniform: its loss has a variance like ∫ dt/t² then.
+        let cases: [(Arc<dyn TimeLaw>, &Arc<dyn Weighting>); 7] = [
+            (Arc::new(UniformTime {}), &simple),
+            (Arc::new(UniformTime {}), &edm),
+            (Arc::new(LogNormal::default()), &simple),
+            (Arc::new(LogNormal::default()), &edm),
+            (Arc::new(UniformLogSnr {}), &edm),
+            (importance(&*simple), &simple),
+            (importance(&*likelihood), &likelihood),
+        ];
+        for (time, weighting) in cases {
+            let spread = [1, batch].map(|strata| {
+                let objective =
+                    Objective { strata, ..objective(&sde, time.clone(), weighting.clone(), Prediction::Edm) };
+                let network = Perfect { sde: sde.clone(), prediction: Prediction::Edm };
+                let losses: Vec<f64> = (0..batches)
+                    .map(|i| {
+                        let first = (i * batch) as u64;
+                        let x0 = law.draw(Stream::new(5, Purpose::Data), first, batch);
+                        let loss = objective.loss(&network, None, &x0, first, &Condition::default());
+                        loss.double_value(&[])
+                    })
+                    .collect();
+                let mean = losses.iter().sum::<f64>() / batches as f64;
+                let variance = losses.iter().map(|loss| (loss - mean).powi(2)).sum::<f64>() / (batches - 1) as f64;
+                let error = (variance / batches as f64).sqrt();
+                let off = (mean - least_loss(&objective)) / error;
+                assert!(off.abs() < 4.0, "{sde:?} {time:?} {weighting:?} {strata}: {off:.2} standard errors");
+                variance
+            });
+            // Times that are spread evenly can only lower the variance, up to the error of its estimate.
+            assert!(spread[1] < 1.5 * spread[0], "{sde:?} {time:?} {weighting:?}: {spread:?}");
         }
+    }
+}
+
+/// With u = ln E[w ‖D − x₀‖²] at one noise level, the loss with uncertainty is 1 + u: checked by a u that the test sets.
+#[test]
+fn learned_uncertainty_divides_the_loss_and_is_added_to_it() {
+    let sde: Arc<dyn Sde> = Arc::new(Vp::default());
+    let x0 = Law::spectrum(&MEAN, &SPECTRUM).draw(Stream::new(5, Purpose::Data), 0, 64).to_kind(Kind::Float);
+    let network = Perfect { sde: sde.clone(), prediction: Prediction::Edm };
+    let objective = objective(&sde, Arc::new(LogNormal::default()), Arc::new(EdmWeighting {}), Prediction::Edm);
+    let mut builder = Builder::new(3, Device::Cpu);
+    let uncertainty = Uncertainty { features: 16 }.build(3, &mut builder);
+    let parameters = builder.finish();
+    let losses = tensor::to_array(&objective.losses(&network, &x0, 0, &Condition::default()));
+    let with = || objective.loss(&network, Some(&uncertainty), &x0, 0, &Condition::default()).double_value(&[]);
+    // Weights of zero are no uncertainty at all.
+    assert!((with() / losses.mean().expect("losses") - 1.0).abs() < 1e-5);
+    tch::no_grad(|| parameters.flat().copy_(&(Tensor::arange(16, (Kind::Float, Device::Cpu)) * 0.02)));
+    let noise: Vec<f64> = (0..64).map(|n| 0.25 * sde.kernel(objective.time_of(n)).ratio().ln()).collect();
+    let noise = Tensor::from_slice(&noise.iter().map(|&c| c as f32).collect::<Vec<f32>>());
+    let u = tensor::to_array(&uncertainty.of(&noise));
+    let expected = losses.iter().zip(&u).map(|(loss, u)| loss * (-u).exp() + u).sum::<f64>() / 64.0;
+    assert!((with() - expected).abs() < 1e-5 * expected.abs().max(1.0), "{} {expected}", with());
+    assert!(u.iter().any(|u| u.abs() > 0.05), "the uncertainty should not be trivial");
+}
+
+/// At each noise level the optimum is the posterior variance, and a model's excess is what it is above it.
+#[test]
+fn the_optimum_of_each_noise_level_is_the_posterior_variance() {
+    let plan = plan("edm", 1);
+    let (exact, sde) = (plan.exact().expect("a Gaussian"), plan.sde.clone());
+    let x0 = plan.validation(4000);
+    let prediction = Prediction::Edm;
+    let network = Box::new(Perfect { sde: sde.clone(), prediction });
+    let sigma_data = SIGMA_DATA;
+    let perfect = Trained { network, prediction, sde, sigma_data, condition: Condition::default() };
+    let mut levels = 0;
+    let stream = Stream::new(5, Purpose::Levels);
+    let mut tick = || {
+        levels += 1;
+        Ok(())
+    };
+    let found = losses_by_level((&perfect, Some(&exact)), &x0, stream, 9, &plan.compute.workers, &mut tick);
+    let found = found.expect("nobody stops it");
+    assert_eq!((found.len(), levels), (9, 9));
+    let span = plan.sde.span();
+    assert!((found[0].t - span.t_train).abs() < 1e-9 && (found[8].t - span.t_max).abs() < 1e-9);
+    for level in found {
+        let [a, b] = posterior(&*plan.sde, level.t);
+        let optimum = level.optimum.expect("an exact model");
+        let off = (optimum.value - 0.5 * (a + b)) / optimum.standard_error;
+        assert!(off.abs() < 4.0, "{level:?}: {off:.2} standard errors");
+        let error = (0.5 * (a * a + b * b) / 4000.0).sqrt();
+        assert!((optimum.standard_error / error - 1.0).abs() < 0.15, "{level:?} {error}");
+        // The perfect network in float32 is the exact denoiser.
+        assert!((level.loss.value / optimum.value - 1.0).abs() < 1e-3, "{level:?}");
+        assert!(level.excess.expect("an exact model").value.abs() < 1e-3 * optimum.value);
     }
 }
 
@@ -170,7 +264,7 @@ fn error_of(model: &dyn Denoiser, plan: &Plan) -> f64 {
         let x0 = plan.reference(0, 2000).to_kind(Kind::Float);
         let x = &x0 * k.alpha + tensor::normals(Stream::new(9, Purpose::Perturbation), 0, 0, &x0) * k.sigma;
         let difference = tch::no_grad(|| model.denoise(&x, t) - exact.denoise(&x, t));
-        let unit = Weighting::Edm.of_denoiser(sde, t, sigma_data);
+        let unit = EdmWeighting {}.of_denoiser(sde, t, sigma_data);
         difference.square().mean(Kind::Double).double_value(&[]) * unit
     });
     (squares.iter().sum::<f64>() / levels.len() as f64).sqrt()
@@ -182,7 +276,7 @@ fn least_loss(objective: &Objective) -> f64 {
     let at = |i: usize| {
         let t = objective.time.quantile(sde, (i as f64 + 0.5) / nodes as f64);
         let weight = objective.weighting.of_denoiser(sde, t, objective.sigma_data);
-        weight * posterior(sde, t).iter().sum::<f64>() / 2.0
+        weight * objective.time.correction(sde, t) * posterior(sde, t).iter().sum::<f64>() / 2.0
     };
     (0..nodes).map(at).sum::<f64>() / nodes as f64
 }
@@ -197,7 +291,7 @@ fn training_finds_the_exact_denoiser_in_every_row() {
         let mut trainer = plan.trainer().expect("a network for points");
         let folder = tempfile::tempdir().expect("a folder");
         let error = |trainer: &Trainer| {
-            let manifest = trainer.checkpoint(&plan.training_hash()).save(folder.path()).expect("writable");
+            let manifest = trainer.checkpoint(&plan.training_hash()).save(folder.path(), 2).expect("writable");
             error_of(&*plan.trained(&manifest).expect("a checkpoint"), &plan)
         };
         let untrained = error(&trainer);
@@ -206,7 +300,7 @@ fn training_finds_the_exact_denoiser_in_every_row() {
         let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
         let objective = Objective {
             sigma_data: plan.sigma_data(),
-            ..objective(&plan.sde, Box::new(LogNormal::default()), Weighting::Edm, Prediction::Edm)
+            ..objective(&plan.sde, Arc::new(LogNormal::default()), Arc::new(EdmWeighting {}), Prediction::Edm)
         };
         let least = least_loss(&objective);
         // What is above the loss of the exact solution can be learned, and most of it was.
@@ -247,13 +341,13 @@ fn samples_come_from_averaged_parameters() {
         let keep = 0.5f64.powf(1.0 / (0.05 * k as f64).min(50.0));
         average = average * keep + flat(&plan, &trainer, "parameters").to_kind(Kind::Double) * (1.0 - keep);
     }
-    let (raw, ema) = (flat(&plan, &trainer, "parameters"), flat(&plan, &trainer, "ema"));
+    let (raw, ema) = (flat(&plan, &trainer, "parameters"), flat(&plan, &trainer, "ema.0"));
     assert!(distance(&ema, trainer.average()) == 0.0);
     assert!(distance(&ema.to_kind(Kind::Double), &average) < 1e-5);
     assert!(distance(&ema, &raw) > 1e-3, "the average should lag behind");
 
     let folder = tempfile::tempdir().expect("a folder");
-    let manifest = trainer.checkpoint(&plan.training_hash()).save(folder.path()).expect("writable");
+    let manifest = trainer.checkpoint(&plan.training_hash()).save(folder.path(), 2).expect("writable");
     let used = plan.trained(&manifest).expect("a checkpoint");
     let with = |values: &Tensor| -> Box<dyn Model> {
         let (network, parameters) = plan.network().expect("a network for points");

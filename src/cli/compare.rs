@@ -33,6 +33,7 @@ impl Compare {
         })?;
         let (model, owner) = session.model(self.checkpoint.as_deref())?;
         let folder = run::folder(&session, owner)?;
+        let _lock = folder.lock()?;
         let comparison = into(&session.plan, spec, &*model, &folder, &session.terminal)?;
         if self.shared.json {
             print_json(&json!({ "run": folder.path(), "compare": comparison.summaries() }))?;

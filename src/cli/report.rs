@@ -26,6 +26,7 @@ impl Report {
                 "give the folder of a run: runs/NAME/WHEN-HASH",
             )
         })?;
+        let _lock = run.lock()?;
         let page = stage::report(&session.plan, &*model, &run, &session.terminal)?;
         session.terminal.say(&format!("    report {}", page.display()));
         if self.shared.json {

@@ -22,6 +22,7 @@ impl Run {
         let session = Session::new(&self.shared)?;
         let Session { plan, terminal, .. } = &session;
         let (run, resume) = session.training_run()?;
+        let _lock = run.lock()?;
         terminal.say(&format!("{}", run.path().display()));
         let training = match session.is_learned() {
             true => Some(stage::train(plan, &run, resume, terminal)?),
@@ -30,7 +31,7 @@ impl Run {
                 None
             }
         };
-        let model = match run.newest_checkpoint() {
+        let model = match run.chosen_checkpoint(plan.spec.sample.checkpoint) {
             Some(manifest) if session.is_learned() => plan.trained(&manifest)?,
             _ => session.model(None)?.0,
         };

@@ -125,12 +125,13 @@ impl Session {
             })?),
             (None, None) => RunDir::newest(&self.plan),
         };
-        let manifest = run.as_ref().and_then(RunDir::newest_checkpoint).ok_or_else(|| {
-            let place = run.as_ref().map(|run| run.path().to_owned());
-            let place = place.unwrap_or_else(|| Path::new("runs").join(&self.plan.spec.name));
-            let problem = format!("no trained model of this experiment in {}", place.display());
-            Error::argument("experiment", problem, "train one first: ornstein train EXPERIMENT")
-        })?;
+        let manifest =
+            run.as_ref().and_then(|run| run.chosen_checkpoint(self.plan.spec.sample.checkpoint)).ok_or_else(|| {
+                let place = run.as_ref().map(|run| run.path().to_owned());
+                let place = place.unwrap_or_else(|| Path::new("runs").join(&self.plan.spec.name));
+                let problem = format!("no trained model of this experiment in {}", place.display());
+                Error::argument("experiment", problem, "train one first: ornstein train EXPERIMENT")
+            })?;
         Ok((self.plan.trained(&manifest)?, run))
     }
 }

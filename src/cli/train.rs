@@ -23,6 +23,7 @@ impl Train {
             return Err(Error::argument("train", "the experiment has `model: exact`, which needs no training", remedy));
         }
         let (run, resume) = session.training_run()?;
+        let _lock = run.lock()?;
         session.terminal.say(&format!("{}", run.path().display()));
         let training = stage::train(&session.plan, &run, resume, &session.terminal)?;
         if self.shared.json {

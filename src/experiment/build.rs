@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::choices::{
-    CorrectorSpec, DataSpec, GridSpec, MetricSpec, NetworkSpec, OptimizerSpec, SdeSpec, SolverSpec, TimeSpec,
+    CorrectorSpec, DataSpec, EmaSpec, GridSpec, MetricSpec, NetworkSpec, OptimizerSpec, ScheduleSpec, SdeSpec,
+    SolverSpec, TimeSpec, WeightingSpec,
 };
 use crate::data::{Dataset, Toy};
 use crate::error::Fault;
@@ -11,7 +12,7 @@ use crate::metric::Metric;
 use crate::model::{Builder, Network};
 use crate::sde::Sde;
 use crate::solve::{Corrector, Grid, Method, Tolerance};
-use crate::train::{AdamW, TimeLaw};
+use crate::train::{AdamW, Averaging, Schedule, TimeLaw, Weighting};
 
 impl SdeSpec {
     /// The process.
@@ -62,11 +63,48 @@ impl NetworkSpec {
 }
 
 impl TimeSpec {
-    /// The law of t.
-    pub fn build(&self) -> Box<dyn TimeLaw> {
+    /// The law of t for a weighting under a process.
+    pub fn build(&self, sde: &dyn Sde, weighting: &dyn Weighting, sigma_data: f64) -> Arc<dyn TimeLaw> {
         match *self {
-            TimeSpec::Uniform(law) => Box::new(law),
-            TimeSpec::LogNormal(law) => Box::new(law),
+            TimeSpec::Uniform(law) => Arc::new(law),
+            TimeSpec::LogSnr(law) => Arc::new(law),
+            TimeSpec::LogNormal(law) => Arc::new(law),
+            TimeSpec::Importance(law) => Arc::new(law.build(sde, weighting, sigma_data)),
+        }
+    }
+}
+
+impl WeightingSpec {
+    /// The weighting.
+    pub fn build(&self) -> Arc<dyn Weighting> {
+        match *self {
+            WeightingSpec::Simple(weighting) => Arc::new(weighting),
+            WeightingSpec::Likelihood(weighting) => Arc::new(weighting),
+            WeightingSpec::Edm(weighting) => Arc::new(weighting),
+            WeightingSpec::MinSnr(weighting) => Arc::new(weighting),
+            WeightingSpec::P2(weighting) => Arc::new(weighting),
+            WeightingSpec::Uniform(weighting) => Arc::new(weighting),
+        }
+    }
+}
+
+impl ScheduleSpec {
+    /// The schedule.
+    pub fn build(&self) -> Arc<dyn Schedule> {
+        match *self {
+            ScheduleSpec::Constant(schedule) => Arc::new(schedule),
+            ScheduleSpec::Cosine(schedule) => Arc::new(schedule),
+            ScheduleSpec::InverseSqrt(schedule) => Arc::new(schedule),
+        }
+    }
+}
+
+impl EmaSpec {
+    /// The moving average.
+    pub fn build(&self) -> Arc<dyn Averaging> {
+        match *self {
+            EmaSpec::HalfLife(average) => Arc::new(average),
+            EmaSpec::Power(average) => Arc::new(average),
         }
     }
 }

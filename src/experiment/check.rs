@@ -1,7 +1,7 @@
 //! What an experiment may not say although each of its values has the right type.
 
-use super::choices::{GridSpec, PredictorCorrector, SolverSpec};
-use super::spec::{CompareSpec, FLOOR, LearnedModel, ModelSpec, SampleSpec, Spec, TrainSpec};
+use super::choices::{EmaSpec, GridSpec, PredictorCorrector, SolverSpec};
+use super::spec::{CompareSpec, FLOOR, LearnedModel, ModelSpec, SampleSpec, Spec, Which};
 use crate::error::{Fault, Settings, at_least_one, positive};
 
 /// Checks the settings under a key.
@@ -36,6 +36,7 @@ impl Settings for Spec {
             ));
         }
         under("sample", &self.sample)?;
+        self.check_model_of_samples().map_err(|fault| fault.under("sample"))?;
         let sde = self.sde.build();
         self.sample.grid.times(&*sde, self.sample.steps()).map_err(|fault| fault.under("sample.grid"))?;
         if let Some(compare) = &self.compare {
@@ -57,6 +58,29 @@ impl Settings for Spec {
     }
 }
 
+impl Spec {
+    /// What `sample` asks of a trained model has to be there after `train`.
+    fn check_model_of_samples(&self) -> Result<(), Fault> {
+        let train = self.train.as_ref();
+        if self.sample.checkpoint == Which::Best && train.is_none_or(|train| train.validate.is_none()) {
+            let problem = "no checkpoint is the best without a validation loss";
+            return Err(Fault::new("checkpoint", problem, "give `train.validate`, or write `checkpoint: last`"));
+        }
+        let Some(wanted) = &self.sample.ema else { return Ok(()) };
+        wanted.check().map_err(|fault| fault.under("ema"))?;
+        let Some(train) = train else {
+            return Err(Fault::new("ema", "a model that is not trained has no moving average", "remove `ema`"));
+        };
+        let reconstructed = matches!(wanted, EmaSpec::Power(_)) && train.snapshot_every.is_some();
+        if reconstructed || train.ema.0.contains(wanted) {
+            return Ok(());
+        }
+        let remedy = "add it to `train.ema`; a power average can also be put together from snapshots of others: set \
+                      `train.snapshot_every`";
+        Err(Fault::new("ema", "`train.ema` does not track this average", remedy))
+    }
+}
+
 /// A name becomes a folder, on any file system and without surprises in a shell.
 fn check_name(name: &str) -> Result<(), Fault> {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
@@ -74,19 +98,6 @@ impl Settings for LearnedModel {
     fn check(&self) -> Result<(), Fault> {
         under("network", &self.network)?;
         self.sigma_data.map_or(Ok(()), |sigma_data| positive("sigma_data", sigma_data))
-    }
-}
-
-impl Settings for TrainSpec {
-    fn check(&self) -> Result<(), Fault> {
-        at_least_one("steps", self.steps)?;
-        at_least_one("batch", self.batch)?;
-        under("time", &self.time)?;
-        under("optimizer", &self.optimizer)?;
-        self.clip.map_or(Ok(()), |clip| positive("clip", clip))?;
-        under("ema", &self.ema)?;
-        at_least_one("log_every", self.log_every)?;
-        at_least_one("checkpoint_every", self.checkpoint_every)
     }
 }
 

@@ -54,8 +54,52 @@ choice! {
     pub enum TimeSpec ("law of time") {
         /// Every time equally often.
         uniform => Uniform(train::UniformTime),
+        /// Every logarithm of the signal-to-noise ratio equally often.
+        log_snr => LogSnr(train::UniformLogSnr),
         /// The logarithm of the noise level is normal.
         log_normal => LogNormal(train::LogNormal),
+        /// In proportion to the weighting, and corrected: the objective is that of uniform times, with less variance.
+        importance => Importance(train::Importance),
+    }
+}
+
+choice! {
+    /// The weight of each time in the loss.
+    pub enum WeightingSpec ("weighting") {
+        /// By the error in ε: σ² on the score.
+        simple => Simple(train::Simple),
+        /// g² on the score, which bounds the likelihood.
+        likelihood => Likelihood(train::Likelihood),
+        /// By the error of EDM's target.
+        edm => Edm(train::EdmWeighting),
+        /// The signal-to-noise ratio, cut at a value.
+        min_snr => MinSnr(train::MinSnr),
+        /// Less weight on low noise.
+        p2 => P2(train::P2),
+        /// By the error in x₀.
+        uniform => Uniform(train::Unweighted),
+    }
+}
+
+choice! {
+    /// How the learning rate changes after warm-up.
+    pub enum ScheduleSpec ("schedule") {
+        /// It stays.
+        constant => Constant(train::Constant),
+        /// It falls like half a cosine.
+        cosine => Cosine(train::Cosine),
+        /// It falls like 1/√step.
+        inverse_sqrt => InverseSqrt(train::InverseSqrt),
+    }
+}
+
+choice! {
+    /// A moving average of the parameters.
+    pub enum EmaSpec ("moving average") {
+        /// Exponential, by its half-life in steps.
+        half_life => HalfLife(train::HalfLife),
+        /// By a power of the step: its width grows with the training.
+        power => Power(train::Power),
     }
 }
 

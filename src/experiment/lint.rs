@@ -1,7 +1,9 @@
 //! What an experiment may say but probably does not mean.
 
+use super::choices::EmaSpec;
 use super::plan::Plan;
 use super::spec::ModelSpec;
+use crate::train::HalfLife;
 use tch::Kind;
 
 /// Round-off of float32 relative to a state of order one, with room for the arithmetic of a step.
@@ -23,8 +25,12 @@ pub fn lint(plan: &Plan) -> Vec<String> {
         }
     }
     if let (ModelSpec::Learned(_), Some(train)) = (&plan.spec.model, &plan.spec.train) {
-        if train.ema.half_life > 0.5 * train.steps as f64 {
-            let (half_life, steps) = (train.ema.half_life, train.steps);
+        let long = |average: &EmaSpec| match average {
+            EmaSpec::HalfLife(HalfLife(half_life)) => (*half_life > 0.5 * train.steps as f64).then_some(*half_life),
+            EmaSpec::Power(_) => None,
+        };
+        for half_life in train.ema.0.iter().filter_map(long) {
+            let steps = train.steps;
             warnings
                 .push(format!("an EMA half-life of {half_life} steps averages over most of {steps} steps; shorten it"));
         }

@@ -14,17 +14,19 @@ mod run_dir;
 mod spec;
 pub mod stage;
 mod syntax;
+mod train_spec;
 mod tree;
 
 pub use choices::{
-    CorrectorSpec, DataSpec, GridSpec, MetricSpec, NetworkSpec, OptimizerSpec, PredictorCorrector, SdeSpec, SolverSpec,
-    TimeSpec,
+    CorrectorSpec, DataSpec, EmaSpec, GridSpec, MetricSpec, NetworkSpec, OptimizerSpec, PredictorCorrector,
+    ScheduleSpec, SdeSpec, SolverSpec, TimeSpec, WeightingSpec,
 };
 pub use lint::lint;
 pub use observer::Observer;
 pub use plan::{Choice, Compute, Plan};
-pub use run_dir::{LIBTORCH, RunDir};
-pub use spec::{CompareSpec, Entry, FLOOR, LearnedModel, ModelSpec, Noise, SampleSpec, Spec, TrainSpec};
+pub use run_dir::RunDir;
+pub use spec::{CompareSpec, Entry, FLOOR, LearnedModel, ModelSpec, Noise, SampleSpec, Spec, Which};
+pub use train_spec::{Averages, EarlyStop, TrainSpec, Validate};
 
 #[cfg(test)]
 mod tests;

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 use tch::{Device, Kind, Tensor};
 
-use super::choices::{GridSpec, SolverSpec};
-use super::spec::{Entry, LearnedModel, ModelSpec, Noise, Spec, TrainSpec};
+use super::choices::{EmaSpec, GridSpec, SolverSpec};
+use super::spec::{Entry, LearnedModel, ModelSpec, Noise, Spec};
+use super::train_spec::TrainSpec;
 use crate::data::Dataset;
 use crate::error::{Error, Fault, Result};
 use crate::model::{Builder, Condition, Network, Parameters, Trained};
@@ -18,7 +19,7 @@ use crate::score::{Counted, Model};
 use crate::sde::Sde;
 use crate::solve::{self, Fresh, Integrator, NoiseSource, Replay, Sampler, Schedule};
 use crate::threads::Workers;
-use crate::train::{Checkpoint, Objective, Trainer, TrainerSettings};
+use crate::train::{Checkpoint, Learner, Objective, Snapshots, Trainer, TrainerSettings, Uncertainty};
 
 /// Where and how the arithmetic is done.
 #[derive(Debug)]
@@ -82,13 +83,18 @@ impl Plan {
     /// # Errors
     /// When the network is not made for the data.
     pub fn network(&self) -> Result<(Box<dyn Network>, Parameters)> {
+        let (network, builder) = self.build_network()?;
+        Ok((network, builder.finish()))
+    }
+
+    fn build_network(&self) -> Result<(Box<dyn Network>, Builder)> {
         let ModelSpec::Learned(model) = &self.spec.model else { panic!("an exact model has no network") };
         let mut builder = Builder::new(self.spec.seed, self.compute.device);
         let network = model.network.build(&self.data().shape(), self.spec.seed, &mut builder).map_err(|fault| {
             let Fault { key, problem, remedy } = fault.under("model.network");
             Error::Experiment { place: key, problem, remedy }
         })?;
-        Ok((network, builder.finish()))
+        Ok((network, builder))
     }
 
     /// The root mean square of the data's coordinates: given, or measured.
@@ -98,6 +104,16 @@ impl Plan {
         }
         let points = self.data().draw(Stream::new(self.spec.seed, Purpose::Data), 0, SIGMA_DATA_POINTS);
         points.square().mean(Kind::Double).double_value(&[]).sqrt()
+    }
+
+    /// What is trained, at its initial parameters.
+    ///
+    /// # Errors
+    /// When the network is not made for the data.
+    fn learner(&self, uncertainty: Option<Uncertainty>) -> Result<Learner> {
+        let (network, mut builder) = self.build_network()?;
+        let uncertainty = uncertainty.map(|uncertainty| uncertainty.build(self.spec.seed, &mut builder));
+        Ok(Learner { network, uncertainty, parameters: builder.finish() })
     }
 
     /// A training run at step 0.
@@ -112,32 +128,57 @@ impl Plan {
             steps: train.steps,
             batch: train.batch,
             optimizer: train.optimizer.build(),
+            schedule: train.schedule.build(),
             warmup: train.warmup,
             clip: train.clip,
-            ema: train.ema,
+            averages: train.ema.0.iter().map(EmaSpec::build).collect(),
             seed: self.spec.seed,
         };
+        let (sigma_data, weighting) = (self.sigma_data(), train.weighting.build());
         let objective = Objective {
             sde: self.sde.clone(),
-            time: train.time.build(),
-            weighting: train.weighting,
+            time: train.time.build(&*self.sde, &*weighting, sigma_data),
+            strata: train.quantiles.strata(train.batch),
+            weighting,
             prediction: model.predict,
-            sigma_data: self.sigma_data(),
+            sigma_data,
             seed: self.spec.seed,
         };
-        Ok(Trainer::new(settings, objective, self.data(), self.network()?, self.compute.workers.clone()))
+        let learner = self.learner(train.uncertainty)?;
+        Ok(Trainer::new(settings, objective, self.data(), learner, self.compute.workers.clone()))
     }
 
-    /// The trained model of a checkpoint, with its averaged parameters.
+    /// The trained model of a checkpoint, with the averaged parameters that `sample.ema` asks for.
     ///
     /// # Errors
     /// When the checkpoint cannot be read or is of another experiment.
     pub fn trained(&self, manifest: &Path) -> Result<Box<dyn Model>> {
-        let ModelSpec::Learned(model) = &self.spec.model else { panic!("an exact model has no checkpoint") };
-        let checkpoint = Checkpoint::load(manifest, &self.training_hash())?;
+        let (Some(train), ModelSpec::Learned(model)) = (&self.spec.train, &self.spec.model) else {
+            panic!("an exact model has no checkpoint")
+        };
+        let hash = self.training_hash();
+        let checkpoint = Checkpoint::load(manifest, &hash)?;
         let (network, parameters) = self.network()?;
-        for (name, mut value) in parameters.named(&parameters.flat()) {
-            checkpoint.copy(&format!("ema/{name}"), &mut value)?;
+        let wanted = self.spec.sample.ema.as_ref().unwrap_or(&train.ema.0[0]);
+        match (train.ema.0.iter().position(|tracked| tracked == wanted), wanted) {
+            (None, EmaSpec::Power(wanted)) => {
+                let power = |(i, average): (usize, &EmaSpec)| match average {
+                    EmaSpec::Power(power) => Some((i, *power)),
+                    EmaSpec::HalfLife(_) => None,
+                };
+                let tracked = train.ema.0.iter().enumerate().filter_map(power).collect();
+                // Beside the last checkpoints, one folder up from the best.
+                let folders = manifest.ancestors().skip(1).take(2).map(|folder| folder.join("snapshots"));
+                let folder = folders.clone().find(|folder| folder.is_dir()).or(folders.into_iter().next());
+                let snapshots = Snapshots { folder: &folder.unwrap_or_default(), experiment: &hash, tracked };
+                snapshots.average(*wanted, checkpoint.manifest.step, &parameters)?;
+            }
+            (place, _) => {
+                let buffer = format!("ema.{}", place.expect("the experiment was checked"));
+                for (name, mut value) in parameters.named(&parameters.flat()) {
+                    checkpoint.copy(&format!("{buffer}/{name}"), &mut value)?;
+                }
+            }
         }
         Ok(Box::new(Trained {
             network,
@@ -229,6 +270,12 @@ impl Plan {
         (low > 0).then_some(low)
     }
 
+    /// The points on which the loss of training is validated `[count, D…]`, float32 on the device.
+    pub fn validation(&self, count: usize) -> Tensor {
+        let points = self.data().draw(Stream::new(self.spec.seed, Purpose::Validation), 0, count);
+        points.to_kind(Kind::Float).to_device(self.compute.device)
+    }
+
     /// Fresh points of the data distribution `[count, D…]` that no training has seen, float64 on the CPU.
     pub fn reference(&self, first: u64, count: usize) -> Tensor {
         self.data().draw(Stream::new(self.spec.seed, Purpose::Reference), first, count)
@@ -240,13 +287,7 @@ impl Spec {
     /// to log, may change.
     pub(super) fn training_hash(&self) -> String {
         let Spec { seed, data, sde, model, train, .. } = self;
-        let defaults = TrainSpec::default();
-        let train = train.clone().map(|train| TrainSpec {
-            steps: defaults.steps,
-            log_every: defaults.log_every,
-            checkpoint_every: defaults.checkpoint_every,
-            ..train
-        });
+        let train = train.as_ref().map(TrainSpec::essence);
         digest(&serde_json::to_string(&(seed, data, sde, model, train)).expect("settings are plain data"))
     }
 }

@@ -1,21 +1,29 @@
 //! Run directories: `runs/<name>/<when>-<hash>/`, self-describing and resumable.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use time::macros::format_description;
 
 use super::plan::Plan;
-use super::spec::Spec;
+use super::spec::{Spec, Which};
 use crate::error::{Error, Result};
 use crate::file::write_whole;
-use crate::train::Checkpoint;
+use crate::tensor;
+use crate::train::{Checkpoint, Manifest};
 
 /// The folder that holds all of one run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunDir {
     path: PathBuf,
+}
+
+/// The right to work in a run; the operating system takes it back when the process ends, however it ends.
+#[derive(Debug)]
+pub struct Lock {
+    _file: fs::File,
 }
 
 /// What produced a run.
@@ -30,9 +38,6 @@ struct Provenance<'a> {
     command: Vec<String>,
     started: String,
 }
-
-/// The version of LibTorch that this program is built for.
-pub const LIBTORCH: &str = "2.11";
 
 impl RunDir {
     /// A new folder for a run of `plan`, with the resolved experiment and its provenance in it.
@@ -54,7 +59,7 @@ impl RunDir {
         let run = RunDir { path: path.clone() };
         let provenance = Provenance {
             ornstein: env!("CARGO_PKG_VERSION"),
-            libtorch: LIBTORCH,
+            libtorch: tensor::LIBTORCH,
             device: format!("{:?}", plan.compute.device).to_lowercase(),
             precision: format!("{:?}", plan.compute.kind).to_lowercase(),
             threads: plan.compute.workers.count(),
@@ -116,10 +121,7 @@ impl RunDir {
         let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
         paths.sort();
         let hash = plan.training_hash();
-        let of_plan = |run: &RunDir| {
-            let manifest = run.newest_checkpoint();
-            manifest.is_some_and(|manifest| Checkpoint::load(&manifest, &hash).is_ok())
-        };
+        let of_plan = |run: &RunDir| run.newest_checkpoint().is_some_and(|path| Manifest::is_of(&path, &hash));
         paths.into_iter().rev().map(|path| RunDir { path }).find(of_plan)
     }
 
@@ -140,7 +142,46 @@ impl RunDir {
 
     /// The manifest of its newest checkpoint.
     pub fn newest_checkpoint(&self) -> Option<PathBuf> {
-        Checkpoint::newest(&self.checkpoints())
+        Checkpoint::all(&self.checkpoints()).pop()
+    }
+
+    /// The manifest of the checkpoint to sample from.
+    pub fn chosen_checkpoint(&self, which: Which) -> Option<PathBuf> {
+        match which {
+            Which::Last => self.newest_checkpoint(),
+            Which::Best => Checkpoint::all(&self.checkpoints().join("best")).pop(),
+        }
+    }
+
+    /// Makes this process the only one that works in the run, for as long as the result lives.
+    ///
+    /// # Errors
+    /// When another process is at it.
+    pub fn lock(&self) -> Result<Lock> {
+        let path = self.file(".lock");
+        let unwritable = |source| Error::Unwritable { path: path.clone(), source };
+        let mut file = fs::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(unwritable)?;
+        match file.try_lock() {
+            Err(fs::TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                let _ = file.read_to_string(&mut holder);
+                let problem = format!("process {} is at work in this run", holder.trim());
+                let remedy = "wait until it has ended, or stop it with Ctrl-C: it will write a checkpoint";
+                Err(Error::file(&self.path, problem, remedy))
+            }
+            // A file system without locks: better to work unprotected than not at all.
+            Ok(()) | Err(fs::TryLockError::Error(_)) => {
+                let write = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+                write.map_err(unwritable)?;
+                Ok(Lock { _file: file })
+            }
+        }
     }
 
     /// Makes the sub-folder `name`.

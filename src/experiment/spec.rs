@@ -1,15 +1,15 @@
 //! The typed form of an experiment file.
 
 use super::choice::unknown;
-use super::choices::{DataSpec, GridSpec, MetricSpec, NetworkSpec, OptimizerSpec, SdeSpec, SolverSpec, TimeSpec};
+use super::choices::{DataSpec, EmaSpec, GridSpec, MetricSpec, NetworkSpec, SdeSpec, SolverSpec};
 use super::locate::{Step, line, steps};
 use super::overrides::Override;
 use super::read::{Invalid, read};
 use super::syntax;
+use super::train_spec::TrainSpec;
 use super::tree::Tree;
 use crate::error::{Error, Fault, Result, Settings};
 use crate::model::Prediction;
-use crate::train::{Ema, Weighting};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
@@ -66,32 +66,6 @@ pub struct LearnedModel {
     pub sigma_data: Option<f64>,
 }
 
-/// How to train.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct TrainSpec {
-    /// How many steps of the optimiser.
-    pub steps: usize,
-    /// How many points in each step.
-    pub batch: usize,
-    /// The law from which the times are drawn.
-    pub time: TimeSpec,
-    /// The weight of each time in the loss.
-    pub weighting: Weighting,
-    /// The optimiser.
-    pub optimizer: OptimizerSpec,
-    /// Over how many steps the learning rate rises from zero.
-    pub warmup: usize,
-    /// The norm to which gradients are clipped; `null` for no clipping.
-    pub clip: Option<f64>,
-    /// The moving average of the weights with which samples are drawn.
-    pub ema: Ema,
-    /// The number of steps between two lines of the log.
-    pub log_every: usize,
-    /// The number of steps between two checkpoints.
-    pub checkpoint_every: usize,
-}
-
 /// How to draw samples.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -110,6 +84,22 @@ pub struct SampleSpec {
     pub noise: Noise,
     /// How many samples are drawn at once; smaller saves memory and changes nothing else.
     pub chunk: usize,
+    /// Which checkpoint of a trained model.
+    pub checkpoint: Which,
+    /// Which moving average of its parameters; the first of `train.ema` if absent. A power average that was not tracked
+    /// is put together from the snapshots of `train.snapshot_every`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ema: Option<EmaSpec>,
+}
+
+/// Which checkpoint of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Which {
+    /// The newest.
+    Last,
+    /// The one with the least validation loss.
+    Best,
 }
 
 /// Where the noise of a stochastic solver comes from.
@@ -181,23 +171,6 @@ impl Default for LearnedModel {
     }
 }
 
-impl Default for TrainSpec {
-    fn default() -> Self {
-        TrainSpec {
-            steps: 5000,
-            batch: 512,
-            time: TimeSpec::Uniform(Default::default()),
-            weighting: Weighting::Simple,
-            optimizer: OptimizerSpec::AdamW(Default::default()),
-            warmup: 100,
-            clip: Some(1.0),
-            ema: Ema::default(),
-            log_every: 50,
-            checkpoint_every: 1000,
-        }
-    }
-}
-
 impl Default for SampleSpec {
     fn default() -> Self {
         SampleSpec {
@@ -208,6 +181,8 @@ impl Default for SampleSpec {
             denoise: false,
             noise: Noise::Fresh,
             chunk: 1024,
+            checkpoint: Which::Last,
+            ema: None,
         }
     }
 }
@@ -288,7 +263,7 @@ impl Spec {
         }
         let mut spec: Self = read(tree)?;
         if matches!(spec.model, ModelSpec::Learned(_)) {
-            spec.train.get_or_insert_default();
+            spec.train.get_or_insert_default().complete();
         }
         spec.check()?;
         spec.sample.steps = Some(spec.sample.steps());

@@ -2,8 +2,10 @@
 
 /// How values spread over an axis.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Scale {
+pub enum Scale {
+    /// In proportion to the values.
     Linear,
+    /// In proportion to their logarithms.
     Log,
 }
 

@@ -15,6 +15,8 @@ pub struct LossCurve {
     pub title: String,
     /// What the abscissa counts.
     pub x_label: String,
+    /// The scale of the abscissa.
+    pub x_scale: Scale,
     /// Which loss it is.
     pub y_label: String,
     /// One or more series.
@@ -26,7 +28,7 @@ pub struct LossCurve {
 pub struct LossSeries {
     /// The name in the legend.
     pub label: String,
-    /// Pairs of step and loss in the order of the steps; the line breaks at losses that are not finite.
+    /// Pairs of abscissa and loss, ascending; the line breaks at losses that are not finite.
     pub points: Vec<(f64, f64)>,
     /// Whether to draw a running mean (over a fortieth of the series) and the losses themselves faintly.
     pub smooth: bool,
@@ -37,6 +39,7 @@ impl Default for LossCurve {
         LossCurve {
             title: String::new(),
             x_label: "training step".to_owned(),
+            x_scale: Scale::Linear,
             y_label: "weighted denoising loss".to_owned(),
             series: Vec::new(),
         }
@@ -51,7 +54,7 @@ impl LossCurve {
         let points = || self.series.iter().flat_map(|series| &series.points).filter(|point| point.1.is_finite());
         let x = extent(points().map(|point| point.0)).map_or(nothing(Scale::Linear), |(low, high)| {
             // Steps start at an edge of the plot and end at the other.
-            if high > low { Axis { scale: Scale::Linear, low, high } } else { Axis::linear(low, high) }
+            if high > low { Axis { scale: self.x_scale, low, high } } else { Axis::linear(low, high) }
         });
         let mut losses: Vec<f64> = points().map(|point| point.1).collect();
         losses.sort_by(f64::total_cmp);

@@ -36,6 +36,7 @@ mod trajectories;
 #[cfg(test)]
 mod tests;
 
+pub use axis::Scale;
 pub use canvas::Canvas;
 pub use figure::{Figure, Rendered, render, save};
 pub use html::{Block, Page, Section};

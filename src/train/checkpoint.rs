@@ -1,11 +1,12 @@
 //! Checkpoints: safetensors beside a JSON manifest that is written last, so that what has a manifest is whole.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use tch::{Device, Kind, Tensor};
 
 use crate::error::{Error, Result};
@@ -20,18 +21,30 @@ pub struct Manifest {
     pub format: u32,
     /// The version of the program that wrote it.
     pub version: String,
+    /// The version of LibTorch that it was written with.
+    pub libtorch: String,
+    /// The device that it was trained on.
+    pub device: String,
     /// Training steps made.
     pub step: usize,
     /// The hash of everything in the experiment that determines the training.
     pub experiment: String,
     /// The root mean square of the data's coordinates that the prediction row was given.
     pub sigma_data: f64,
+    /// Wall-clock seconds of training up to here, over all processes.
+    pub seconds: f64,
     /// What has been measured since the last line of the log.
     pub window: Window,
+    /// The least validation loss so far.
+    pub best: Option<Best>,
+    /// The length of each log of the run, in bytes, at this step.
+    pub logs: BTreeMap<String, u64>,
     /// The file with the tensors, in the same folder.
     pub tensors: String,
     /// The length of that file.
     pub bytes: u64,
+    /// The SHA-256 of that file.
+    pub sha256: String,
 }
 
 /// Sums over the steps since the last line of the log, so that a resumed run writes the same lines.
@@ -46,11 +59,37 @@ pub struct Window {
     pub gradient: f64,
 }
 
-/// The version of the format that this program writes and reads.
-const FORMAT: u32 = 1;
+/// The least validation loss of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Best {
+    /// The step at which it was measured.
+    pub step: usize,
+    /// The loss.
+    pub loss: f64,
+}
 
-/// How many checkpoints are kept: the last, and the one before it in case the last is lost.
-const KEPT: usize = 2;
+/// The version of the format that this program writes and reads.
+const FORMAT: u32 = 2;
+
+/// What to do about a checkpoint that cannot be used.
+const AGAIN: &str = "choose another checkpoint, or train again without --resume";
+
+/// Why a checkpoint cannot be used.
+enum Refusal {
+    /// It is not whole, and an older one may serve.
+    Damaged(Error),
+    /// It is of another experiment or format, as all beside it are.
+    Foreign(Error),
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Damaged(error) | Refusal::Foreign(error) => error,
+        }
+    }
+}
 
 /// Named float32 tensors at one step.
 #[derive(Debug)]
@@ -63,25 +102,37 @@ pub struct Checkpoint {
 
 impl Checkpoint {
     /// A checkpoint of `step` of an experiment.
-    pub fn new(step: usize, experiment: &str, sigma_data: f64, tensors: HashMap<String, Tensor>) -> Self {
+    pub fn new(
+        step: usize,
+        experiment: &str,
+        sigma_data: f64,
+        device: Device,
+        tensors: HashMap<String, Tensor>,
+    ) -> Self {
         let manifest = Manifest {
             format: FORMAT,
             version: env!("CARGO_PKG_VERSION").into(),
+            libtorch: tensor::LIBTORCH.into(),
+            device: format!("{device:?}").to_lowercase(),
             step,
             experiment: experiment.into(),
             sigma_data,
+            seconds: 0.0,
             window: Window::default(),
+            best: None,
+            logs: BTreeMap::new(),
             tensors: format!("step-{step:08}.safetensors"),
             bytes: 0,
+            sha256: String::new(),
         };
         Checkpoint { manifest, tensors }
     }
 
-    /// Writes the tensors, then the manifest, each by an atomic rename; then removes what is older than the last two.
+    /// Writes the tensors, then the manifest, each by an atomic rename; then removes all but the last `keep`.
     ///
     /// # Errors
     /// When the disk is full or the folder cannot be written; earlier checkpoints stay as they are.
-    pub fn save(&self, folder: &Path) -> Result<PathBuf> {
+    pub fn save(&self, folder: &Path, keep: usize) -> Result<PathBuf> {
         fs::create_dir_all(folder).map_err(Error::write(folder))?;
         let bytes: Vec<(&String, Vec<u8>, Vec<usize>)> = self
             .tensors
@@ -95,12 +146,12 @@ impl Checkpoint {
             (name.as_str(), TensorView::new(Dtype::F32, shape.clone(), values).expect("the bytes fill the shape"))
         });
         let data = safetensors::serialize(views, None).expect("plain tensors can always be written");
-        let manifest = Manifest { bytes: data.len() as u64, ..self.manifest.clone() };
+        let manifest = Manifest { bytes: data.len() as u64, sha256: sha256(&data), ..self.manifest.clone() };
         write_whole(&folder.join(&manifest.tensors), &data)?;
         let path = folder.join(format!("step-{:08}.json", manifest.step));
         let text = serde_json::to_vec_pretty(&manifest).expect("a manifest is plain data");
         write_whole(&path, &text)?;
-        for old in manifests(folder).into_iter().rev().skip(KEPT) {
+        for old in manifests(folder).into_iter().rev().skip(keep) {
             // The manifest first: without it the tensors are no checkpoint. A failure leaves a file too many, no more.
             let _ = fs::remove_file(&old);
             let _ = fs::remove_file(old.with_extension("safetensors"));
@@ -108,9 +159,30 @@ impl Checkpoint {
         Ok(path)
     }
 
-    /// The newest checkpoint in `folder`, if there is one.
-    pub fn newest(folder: &Path) -> Option<PathBuf> {
-        manifests(folder).pop()
+    /// The manifests of all checkpoints in `folder`, oldest first.
+    pub fn all(folder: &Path) -> Vec<PathBuf> {
+        manifests(folder)
+    }
+
+    /// The step of the checkpoint with the given manifest, by its name.
+    pub fn step_of(manifest: &Path) -> Option<usize> {
+        manifest.file_stem()?.to_str()?.strip_prefix("step-")?.parse().ok()
+    }
+
+    /// The newest checkpoint in `folder` that is whole, if there is one, and what is wrong with those that are newer.
+    ///
+    /// # Errors
+    /// When the checkpoints are of another format or of another experiment than `experiment`, or when none is whole.
+    pub fn last_whole(folder: &Path, experiment: &str) -> Result<Option<(Self, Vec<Error>)>> {
+        let mut damaged = Vec::new();
+        for manifest in manifests(folder).iter().rev() {
+            match Self::read(manifest, experiment) {
+                Ok(checkpoint) => return Ok(Some((checkpoint, damaged))),
+                Err(Refusal::Damaged(error)) => damaged.push(error),
+                Err(Refusal::Foreign(error)) => return Err(error),
+            }
+        }
+        damaged.pop().map_or(Ok(None), Err)
     }
 
     /// Reads the checkpoint with the given manifest.
@@ -118,27 +190,27 @@ impl Checkpoint {
     /// # Errors
     /// When a file is missing, truncated, of another format or of another experiment than `experiment`.
     pub fn load(manifest: &Path, experiment: &str) -> Result<Self> {
-        let again = "choose another checkpoint, or train again without --resume";
-        let text = fs::read(manifest).map_err(|e| Error::file(manifest, e.to_string(), again))?;
-        let read: Manifest = serde_json::from_slice(&text)
-            .map_err(|e| Error::file(manifest, format!("this is not a checkpoint manifest ({e})"), again))?;
-        if read.format != FORMAT {
-            let problem = format!("checkpoint format {} where this program reads format {FORMAT}", read.format);
-            return Err(Error::file(manifest, problem, format!("use ornstein {} for it", read.version)));
-        }
+        Ok(Self::read(manifest, experiment)?)
+    }
+
+    fn read(manifest: &Path, experiment: &str) -> Result<Self, Refusal> {
+        let read = Manifest::read(manifest)?;
         if read.experiment != experiment {
             let problem =
                 "this checkpoint is of another experiment (its seed, data, process, model or training differ)";
-            return Err(Error::file(manifest, problem, "give the experiment that it was trained with"));
+            let remedy = "give the experiment that it was trained with";
+            return Err(Refusal::Foreign(Error::file(manifest, problem, remedy)));
         }
         let path = manifest.with_file_name(&read.tensors);
-        let data = fs::read(&path).map_err(|e| Error::file(&path, e.to_string(), again))?;
+        let damaged = |problem: String| Refusal::Damaged(Error::file(&path, problem, AGAIN));
+        let data = fs::read(&path).map_err(|e| damaged(e.to_string()))?;
         if data.len() as u64 != read.bytes {
-            let problem = format!("the file is truncated: {} bytes of {}", data.len(), read.bytes);
-            return Err(Error::file(&path, problem, again));
+            return Err(damaged(format!("the file is truncated: {} bytes of {}", data.len(), read.bytes)));
         }
-        let foreign =
-            |what: String| Error::file(&path, format!("this is not a safetensors checkpoint ({what})"), again);
+        if sha256(&data) != read.sha256 {
+            return Err(damaged("the file is damaged: its SHA-256 is not that of its manifest".into()));
+        }
+        let foreign = |what: String| damaged(format!("this is not a safetensors checkpoint ({what})"));
         let file = SafeTensors::deserialize(&data).map_err(|e| foreign(e.to_string()))?;
         let mut tensors = HashMap::new();
         for (name, view) in file.tensors() {
@@ -173,6 +245,37 @@ impl Checkpoint {
         tch::no_grad(|| target.copy_(&value.to_device(device).to_kind(kind)));
         Ok(())
     }
+}
+
+impl Manifest {
+    /// Reads a manifest alone.
+    fn read(path: &Path) -> Result<Self, Refusal> {
+        /// All formats have this much in common.
+        #[derive(Deserialize)]
+        struct Common {
+            format: u32,
+            version: String,
+        }
+
+        let damaged = |problem: String| Refusal::Damaged(Error::file(path, problem, AGAIN));
+        let text = fs::read(path).map_err(|e| damaged(e.to_string()))?;
+        let not_one = |e: serde_json::Error| damaged(format!("this is not a checkpoint manifest ({e})"));
+        let Common { format, version } = serde_json::from_slice(&text).map_err(not_one)?;
+        if format != FORMAT {
+            let problem = format!("checkpoint format {format} where this program reads format {FORMAT}");
+            return Err(Refusal::Foreign(Error::file(path, problem, format!("use ornstein {version} for it"))));
+        }
+        serde_json::from_slice(&text).map_err(not_one)
+    }
+
+    /// Whether the manifest at `path` is of `experiment`.
+    pub fn is_of(path: &Path, experiment: &str) -> bool {
+        Self::read(path).is_ok_and(|manifest| manifest.experiment == experiment)
+    }
+}
+
+fn sha256(data: &[u8]) -> String {
+    Sha256::digest(data).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The manifests in a folder, oldest first.

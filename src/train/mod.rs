@@ -3,13 +3,25 @@
 //! An objective is a law of t × a weighting × the prediction row; the trainer knows no solver.
 
 mod adamw;
+mod average;
 mod checkpoint;
-mod ema;
+mod levels;
 mod objective;
+mod posthoc;
+mod schedule;
+mod time;
 mod trainer;
+mod uncertainty;
+mod weighting;
 
 pub use adamw::{AdamW, Moments};
-pub use checkpoint::{Checkpoint, Manifest, Window};
-pub use ema::Ema;
-pub use objective::{LogNormal, Objective, TimeLaw, UniformTime, Weighting};
-pub use trainer::{Progress, Trainer, TrainerSettings};
+pub use average::{Averaging, HalfLife, Power, Profile, reconstruct};
+pub use checkpoint::{Best, Checkpoint, Manifest, Window};
+pub use levels::{Level, Mean, losses_by_level};
+pub use objective::Objective;
+pub use posthoc::Snapshots;
+pub use schedule::{Constant, Cosine, InverseSqrt, Schedule};
+pub use time::{Importance, ImportanceTable, LogNormal, Quantiles, TimeLaw, UniformLogSnr, UniformTime};
+pub use trainer::{Learner, Progress, Trainer, TrainerSettings};
+pub use uncertainty::{LogUncertainty, Uncertainty};
+pub use weighting::{EdmWeighting, Likelihood, MinSnr, P2, Simple, Unweighted, Weighting};

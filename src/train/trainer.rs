@@ -6,15 +6,16 @@ use std::sync::Arc;
 use rayon::prelude::*;
 use tch::{Device, Kind, Tensor};
 
-use super::{AdamW, Checkpoint, Ema, Moments, Objective};
+use super::{AdamW, Averaging, Checkpoint, LogUncertainty, Mean, Moments, Objective, Schedule};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::model::{Condition, Leaves, Network, Parameters};
 use crate::rng::{Purpose, Stream};
+use crate::tensor;
 use crate::threads::Workers;
 
 /// How to train.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct TrainerSettings {
     /// Steps in all.
     pub steps: usize,
@@ -22,14 +23,27 @@ pub struct TrainerSettings {
     pub batch: usize,
     /// The optimizer.
     pub optimizer: AdamW,
+    /// How the learning rate changes.
+    pub schedule: Arc<dyn Schedule>,
     /// Steps over which the learning rate rises from zero.
     pub warmup: usize,
     /// The norm to which gradients are clipped.
     pub clip: Option<f64>,
-    /// The moving average from which samples are drawn.
-    pub ema: Ema,
+    /// The moving averages; the first is validated, and sampled unless another is asked for.
+    pub averages: Vec<Arc<dyn Averaging>>,
     /// The seed of the data stream.
     pub seed: u64,
+}
+
+/// What is trained.
+#[derive(Debug)]
+pub struct Learner {
+    /// The backbone.
+    pub network: Box<dyn Network>,
+    /// The uncertainty of each noise level, where it is learned too.
+    pub uncertainty: Option<LogUncertainty>,
+    /// The parameters of both.
+    pub parameters: Parameters,
 }
 
 /// What a step did.
@@ -45,28 +59,31 @@ pub struct Progress {
     pub lr: f64,
 }
 
-/// A network in training. Its whole state is (step, parameters, average, moments): data, times and perturbations are
+/// A network in training. Its whole state is (step, parameters, averages, moments): data, times and perturbations are
 /// functions of the step, so a run resumes bit for bit.
 #[derive(Debug)]
 pub struct Trainer {
     settings: TrainerSettings,
     objective: Objective,
     data: Box<dyn Dataset>,
-    network: Box<dyn Network>,
-    parameters: Parameters,
-    average: Tensor,
+    learner: Learner,
+    averages: Vec<Tensor>,
     moments: Moments,
     workers: Arc<Workers>,
     step: usize,
 }
 
+/// The first of the examples of validation, which no training reaches: their times and perturbations are their own.
+const VALIDATION: u64 = 1 << 62;
+
 /// Examples whose gradient one thread computes at a time on the CPU. It does not depend on the number of threads, so
 /// that the sum does not either.
-const PART: usize = 128;
+const PART: i64 = 128;
 
 /// One thread's share of a step.
 struct Part {
     network: Box<dyn Network>,
+    uncertainty: Option<LogUncertainty>,
     leaves: Leaves,
     x0: Tensor,
     first: u64,
@@ -78,12 +95,13 @@ impl Trainer {
         settings: TrainerSettings,
         objective: Objective,
         data: Box<dyn Dataset>,
-        (network, parameters): (Box<dyn Network>, Parameters),
+        learner: Learner,
         workers: Arc<Workers>,
     ) -> Self {
-        let flat = parameters.flat();
+        let flat = learner.parameters.flat();
         let moments = Moments { first: flat.zeros_like(), second: flat.zeros_like() };
-        Trainer { settings, objective, data, network, average: flat.copy(), moments, parameters, workers, step: 0 }
+        let averages = settings.averages.iter().map(|_| flat.copy()).collect();
+        Trainer { settings, objective, data, learner, averages, moments, workers, step: 0 }
     }
 
     /// Steps made so far.
@@ -91,20 +109,35 @@ impl Trainer {
         self.step
     }
 
-    /// θ̄ `[P]`, the moving average.
+    /// θ̄ `[P]`, the first moving average.
     pub fn average(&self) -> &Tensor {
-        &self.average
+        &self.averages[0]
+    }
+
+    /// The parameters by name, `[…]`.
+    pub fn parameters(&self) -> Vec<(String, Tensor)> {
+        self.learner.parameters.named(&self.learner.parameters.flat())
     }
 
     /// The state as a checkpoint of `experiment`.
     pub fn checkpoint(&self, experiment: &str) -> Checkpoint {
+        self.saved(experiment, self.buffers())
+    }
+
+    /// The moving averages alone, from which those of other lengths can be made.
+    pub fn snapshot(&self, experiment: &str) -> Checkpoint {
+        self.saved(experiment, self.averaged().collect())
+    }
+
+    fn saved(&self, experiment: &str, buffers: Vec<(String, Tensor)>) -> Checkpoint {
         let mut tensors = HashMap::new();
-        for (buffer, flat) in self.buffers() {
-            for (name, value) in self.parameters.named(&flat) {
+        for (buffer, flat) in buffers {
+            for (name, value) in self.learner.parameters.named(&flat) {
                 tensors.insert(format!("{buffer}/{name}"), value);
             }
         }
-        Checkpoint::new(self.step, experiment, self.objective.sigma_data, tensors)
+        let flat = self.learner.parameters.flat();
+        Checkpoint::new(self.step, experiment, self.objective.sigma_data, flat.device(), tensors)
     }
 
     /// Continues from a checkpoint.
@@ -113,7 +146,7 @@ impl Trainer {
     /// When it is of another network.
     pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<()> {
         for (buffer, flat) in self.buffers() {
-            for (name, mut value) in self.parameters.named(&flat) {
+            for (name, mut value) in self.learner.parameters.named(&flat) {
                 checkpoint.copy(&format!("{buffer}/{name}"), &mut value)?;
             }
         }
@@ -121,38 +154,68 @@ impl Trainer {
         Ok(())
     }
 
-    fn buffers(&self) -> [(&'static str, Tensor); 4] {
-        [
-            ("parameters", self.parameters.flat()),
-            ("ema", self.average.shallow_clone()),
-            ("adamw/first", self.moments.first.shallow_clone()),
-            ("adamw/second", self.moments.second.shallow_clone()),
-        ]
+    fn averaged(&self) -> impl Iterator<Item = (String, Tensor)> + '_ {
+        self.averages.iter().enumerate().map(|(i, average)| (format!("ema.{i}"), average.shallow_clone()))
+    }
+
+    fn buffers(&self) -> Vec<(String, Tensor)> {
+        let mut buffers = vec![
+            ("parameters".to_owned(), self.learner.parameters.flat()),
+            ("adamw/first".to_owned(), self.moments.first.shallow_clone()),
+            ("adamw/second".to_owned(), self.moments.second.shallow_clone()),
+        ];
+        buffers.extend(self.averaged());
+        buffers
+    }
+
+    /// The weighted loss of the first moving average on data x₀ `[N, …]` of two or more examples.
+    ///
+    /// Times (one in each of N equal parts of their law) and perturbations are the same in every call, so that one call
+    /// can be compared with another. It does not depend on the number of threads.
+    pub fn validate(&mut self, x0: &Tensor) -> Mean {
+        let objective = Objective { strata: x0.size()[0] as usize, ..self.objective.clone() };
+        let mut flat = self.learner.parameters.flat();
+        let kept = flat.copy();
+        tch::no_grad(|| flat.copy_(&self.averages[0]));
+        let parts: Vec<Part> = self.parts(x0, VALIDATION);
+        let work = |part: Part| {
+            let losses = objective.losses(&*part.network, &part.x0, part.first, &Condition::default());
+            tensor::to_array(&losses).into_iter().collect::<Vec<f64>>()
+        };
+        let losses: Vec<Vec<f64>> = self.workers.install(|| parts.into_par_iter().map(work).collect());
+        tch::no_grad(|| flat.copy_(&kept));
+        Mean::of(&losses.concat())
+    }
+
+    /// A batch `[B, …]` in parts for one thread each.
+    fn parts(&self, x0: &Tensor, first: u64) -> Vec<Part> {
+        let batch = x0.size()[0];
+        // A GPU has its own parallelism.
+        let size = if x0.device() == Device::Cpu { PART } else { batch };
+        let part = |start: i64| Part {
+            network: self.learner.network.share(),
+            uncertainty: self.learner.uncertainty.as_ref().map(LogUncertainty::share),
+            leaves: self.learner.parameters.leaves(),
+            x0: x0.narrow(0, start, size.min(batch - start)),
+            first: first + start as u64,
+        };
+        (0..batch).step_by(size as usize).map(part).collect()
     }
 
     /// The loss of a batch and its gradient: parts of the batch side by side, each on one thread, summed in order.
     fn gradient(&self, x0: &Tensor, first: u64) -> (f64, Tensor) {
         let batch = x0.size()[0];
-        // A GPU has its own parallelism.
-        let size = if x0.device() == Device::Cpu { PART as i64 } else { batch };
-        let part = |start: i64| Part {
-            network: self.network.share(),
-            leaves: self.parameters.leaves(),
-            x0: x0.narrow(0, start, size.min(batch - start)),
-            first: first + start as u64,
-        };
         let objective = &self.objective;
         let work = |part: Part| {
-            let loss = objective.loss(&*part.network, &part.x0, part.first, &Condition::default());
+            let uncertainty = part.uncertainty.as_ref();
+            let loss = objective.loss(&*part.network, uncertainty, &part.x0, part.first, &Condition::default());
             let share = part.x0.size()[0] as f64 / batch as f64;
             (loss.double_value(&[]) * share, part.leaves.gradient(&loss) * share)
         };
-        let starts = (0..batch).step_by(size as usize);
-        let results: Vec<(f64, Tensor)> = if batch > size {
-            let parts: Vec<Part> = starts.map(part).collect();
-            self.workers.install(|| parts.into_par_iter().map(work).collect())
-        } else {
-            starts.map(part).map(work).collect()
+        let parts = self.parts(x0, first);
+        let results: Vec<(f64, Tensor)> = match parts.len() {
+            1 => parts.into_iter().map(work).collect(),
+            _ => self.workers.install(|| parts.into_par_iter().map(work).collect()),
         };
         let sum = results.into_iter().reduce(|(loss, mut gradient), (more, other)| {
             gradient += other;
@@ -162,28 +225,50 @@ impl Trainer {
     }
 
     fn advance(&mut self) -> Result<Progress> {
-        let TrainerSettings { batch, optimizer, warmup, clip, ema, seed, .. } = self.settings;
+        let TrainerSettings { batch, optimizer, clip, seed, .. } = self.settings;
         let first = (self.step * batch) as u64;
-        let mut theta = self.parameters.flat();
+        let mut theta = self.learner.parameters.flat();
         let options: (Kind, Device) = (Kind::Float, theta.device());
         let x0 = self.data.draw(Stream::new(seed, Purpose::Data), first, batch).to_kind(options.0).to_device(options.1);
         let (loss, gradient) = self.gradient(&x0, first);
-        self.step += 1;
-        let scale = (self.step as f64 / warmup.max(1) as f64).min(1.0);
-        let norm = gradient.norm();
-        let step = self.step;
-        tch::no_grad(|| {
-            let clipped = clip.map(|most| &gradient * (norm.reciprocal() * most).clamp_max(1.0));
-            optimizer.step(&mut theta, clipped.as_ref().unwrap_or(&gradient), &mut self.moments, step, scale);
-            ema.update(&mut self.average, &theta, step);
-        });
-        let gradient = norm.double_value(&[]);
-        if !(loss.is_finite() && gradient.is_finite()) {
-            let what = if loss.is_finite() { "the gradient" } else { "the loss" };
-            let remedy = "lower train.optimizer.adamw.lr, lengthen train.warmup, or clip harder".to_owned();
-            return Err(Error::Diverged { what: what.into(), step, remedy });
+        let norm = gradient.norm().double_value(&[]);
+        let step = self.step + 1;
+        if !(loss.is_finite() && norm.is_finite()) {
+            // Nothing is updated: the parameters are still those that made it.
+            return Err(self.diverged(loss, &x0, first));
         }
-        Ok(Progress { step, loss, gradient, lr: optimizer.lr * scale })
+        self.step = step;
+        let scale = (step as f64 / self.settings.warmup.max(1) as f64).min(1.0) * self.settings.schedule.scale(step);
+        tch::no_grad(|| {
+            let gradient = match clip {
+                Some(most) if norm > most => gradient * (most / norm),
+                _ => gradient,
+            };
+            optimizer.step(&mut theta, &gradient, &mut self.moments, step, scale);
+            for (average, how) in self.averages.iter_mut().zip(&self.settings.averages) {
+                let _ = average.lerp_(&theta, 1.0 - how.decay(step));
+            }
+        });
+        Ok(Progress { step, loss, gradient: norm, lr: optimizer.lr * scale })
+    }
+
+    /// What happened in the step that could not be made, with the noise level of the example with the greatest loss.
+    fn diverged(&self, loss: f64, x0: &Tensor, first: u64) -> Error {
+        let losses = self.objective.losses(&*self.learner.network, x0, first, &Condition::default());
+        let rank = |loss: &f64| if loss.is_finite() { *loss } else { f64::INFINITY };
+        let losses = tensor::to_array(&losses);
+        let worst = losses.iter().enumerate().max_by(|a, b| rank(a.1).total_cmp(&rank(b.1)));
+        let t = self.objective.time_of(first + worst.expect("a batch has at least one example").0 as u64);
+        Error::Diverged {
+            what: if loss.is_finite() { "the gradient" } else { "the loss" }.into(),
+            step: self.step + 1,
+            t,
+            ratio: self.objective.sde.kernel(t).ratio(),
+            remedy:
+                "lower train.optimizer.adamw.lr, lengthen train.warmup or clip harder, and train anew; with the same \
+                     settings it would end here again"
+                    .into(),
+        }
     }
 }
 

@@ -106,7 +106,7 @@ impl Place {
         Outcome { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
     }
 
-    /// Everything in the folder: files with their contents, folders without.
+    /// Everything in the folder: files with their contents, folders without. The lock of a run names its last process.
     pub fn listing(&self) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
         let mut found = BTreeMap::new();
         list(self.0.path(), &mut found);
@@ -130,6 +130,9 @@ impl Place {
 fn list(folder: &Path, found: &mut BTreeMap<PathBuf, Option<Vec<u8>>>) {
     for entry in fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();
+        if path.ends_with(".lock") {
+            continue;
+        }
         if path.is_dir() {
             list(&path, found);
             found.insert(path, None);

@@ -1,6 +1,8 @@
 //! The stages of an experiment: train, sample, compare, report. Each reads and writes a run directory.
 
 mod compare;
+mod levels;
+mod log;
 mod report;
 mod sample;
 mod train;

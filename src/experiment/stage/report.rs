@@ -6,8 +6,9 @@ use ndarray::{Array2, ArrayView2};
 use tch::Tensor;
 
 use super::compare::{Comparison, Summary};
+use super::levels::{LEVELS, Row, read_levels};
+use super::log::{METRICS, VALIDATION, losses};
 use super::sample::read_npy;
-use super::train::losses;
 use crate::error::{Error, Result};
 use crate::experiment::MetricSpec;
 use crate::experiment::observer::Observer;
@@ -16,7 +17,7 @@ use crate::experiment::run_dir::RunDir;
 use crate::experiment::spec::FLOOR;
 use crate::report::{
     Block, Figure, LossCurve, LossSeries, NoiseFloor, Page, PointPanel, PointPanels, QualityCurves, QualityPoint,
-    QualitySeries, ScoreField, ScorePanel, Section, Table, TrajectoryPanel, TrajectoryPanels, plus_minus, save,
+    QualitySeries, Scale, ScoreField, ScorePanel, Section, Table, TrajectoryPanel, TrajectoryPanels, plus_minus, save,
 };
 use crate::score::{Eval, Model};
 use crate::solve::prior;
@@ -73,21 +74,57 @@ impl Drawer<'_> {
         Ok(Block::Figure { figure: save(figure, &self.folder, stem)?, caption: caption.into() })
     }
 
-    /// The loss curve, for a trained model.
+    /// The loss curve, for a trained model, and the loss of each noise level.
     fn training(&self, run: &RunDir) -> Result<Vec<Block>> {
-        let points = losses(&run.file("metrics.csv"));
+        let points = losses(&run.file(METRICS));
         if points.is_empty() {
             return Ok(Vec::new());
         }
+        let mut series = vec![LossSeries { label: "training".into(), points, smooth: true }];
+        let validation = losses(&run.file(VALIDATION));
+        if validation.len() > 1 {
+            series.push(LossSeries {
+                label: "validation (averaged parameters)".into(),
+                points: validation,
+                smooth: false,
+            });
+        }
+        let curve = LossCurve { series, ..LossCurve::default() };
+        let caption = "The weighted denoising loss: means between lines of the log (faint), and a running mean of them; \
+                       of the averaged parameters on fixed data that are not trained on.";
+        let mut blocks = vec![self.block(&curve, "loss", caption)?];
+        let levels = read_levels(&run.file(LEVELS));
+        if !levels.is_empty() {
+            blocks.push(self.levels(&levels)?);
+        }
+        Ok(blocks)
+    }
+
+    /// The loss of each noise level in units of EDM's target, in which a denoiser that knows nothing but σ_data has 1.
+    fn levels(&self, levels: &[Row]) -> Result<Block> {
+        let sigma_data = self.plan.sigma_data();
+        let unit = |ratio: f64| sigma_data.powi(-2) + ratio.powi(-2);
+        let of_model = levels.iter().map(|row| (row.ratio, row.loss.0 * unit(row.ratio))).collect();
+        let best: Vec<(f64, f64)> =
+            levels.iter().filter_map(|row| Some((row.ratio, row.optimum? * unit(row.ratio)))).collect();
+        let mut series = vec![LossSeries { label: "model".into(), points: of_model, smooth: false }];
+        let optimum =
+            if best.is_empty() { "" } else { " The exact denoiser on the same points has the least that there is." };
+        if !best.is_empty() {
+            series.push(LossSeries { label: "exact denoiser".into(), points: best, smooth: false });
+        }
         let curve = LossCurve {
-            x_label: "training step".into(),
-            y_label: "weighted denoising loss".into(),
-            series: vec![LossSeries { label: "training".into(), points, smooth: true }],
-            ..LossCurve::default()
+            title: String::new(),
+            x_label: "noise level κ = σ/α".into(),
+            x_scale: Scale::Log,
+            y_label: "E‖D − x₀‖²/d · (κ⁻² + σ_data⁻²)".into(),
+            series,
         };
-        let caption =
-            "The weighted denoising loss: means between lines of the log (faint), and a running mean of them.";
-        Ok(vec![self.block(&curve, "loss", caption)?])
+        let caption = format!(
+            "The denoising loss of each noise level, in units of the loss of the best linear denoiser of data with \
+             variance σ_data².{optimum}"
+        );
+        self.block(&curve, "levels", caption)
     }
 
     /// For each metric a table, and curves against evaluations and against seconds.
