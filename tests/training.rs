@@ -135,7 +135,7 @@ fn times_follow_their_law() {
         let importance =
             |weighting: &dyn Weighting| Arc::new(Importance {}.build(&*sde, weighting, SIGMA_DATA)) as Arc<dyn TimeLaw>;
         // The likelihood weighting is left out with t uniform: its loss has a variance like ∫ dt/t² then.
-        let cases: [(Arc<dyn TimeLaw>, &Arc<dyn Weighting>); 7] = [
+        let cases: Vec<(Arc<dyn TimeLaw>, &Arc<dyn Weighting>)> = vec![
             (Arc::new(UniformTime {}), &simple),
             (Arc::new(UniformTime {}), &edm),
             (Arc::new(LogNormal::default()), &simple),
