@@ -124,6 +124,9 @@ fn the_loss_of_the_exact_solution_is_the_posterior_variance() {
     }
 }
 
+/// A law of t, and the weighting to draw it for.
+type Case<'a> = (Arc<dyn TimeLaw>, &'a Arc<dyn Weighting>);
+
 /// The same over all noise levels at once: the law of t is the one that it claims to be, independent or stratified.
 #[test]
 fn times_follow_their_law() {
@@ -135,7 +138,7 @@ fn times_follow_their_law() {
         let importance =
             |weighting: &dyn Weighting| Arc::new(Importance {}.build(&*sde, weighting, SIGMA_DATA)) as Arc<dyn TimeLaw>;
         // The likelihood weighting is left out with t uniform: its loss has a variance like ∫ dt/t² then.
-        let cases: Vec<(Arc<dyn TimeLaw>, &Arc<dyn Weighting>)> = vec![
+        let cases: [Case; 7] = [
             (Arc::new(UniformTime {}), &simple),
             (Arc::new(UniformTime {}), &edm),
             (Arc::new(LogNormal::default()), &simple),
