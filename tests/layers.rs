@@ -39,6 +39,7 @@ const WITHOUT_TORCH: &[&str] = &[
     "locate.rs",
     "overrides.rs",
     "read.rs",
+    "schema.rs",
     "spec.rs",
     "syntax.rs",
     "train_spec.rs",

@@ -2,10 +2,12 @@
 
 mod check;
 mod compare;
+mod completions;
 mod list;
 mod report;
 mod run;
 mod sample;
+mod schema;
 mod session;
 mod terminal;
 mod train;
@@ -50,6 +52,10 @@ enum Verb {
     Report(report::Report),
     /// List what an experiment may choose: solvers, SDEs, data sets, …
     List(list::List),
+    /// Print the JSON Schema of an experiment file, for editors
+    Schema(schema::Schema),
+    /// Print a script with which a shell completes verbs and flags
+    Completions(completions::Completions),
 }
 
 /// What all verbs on an experiment share.
@@ -119,6 +125,8 @@ pub fn main(cli: Cli) -> Result<()> {
         Verb::Compare(verb) => verb.run(),
         Verb::Report(verb) => verb.run(),
         Verb::List(verb) => verb.run(),
+        Verb::Schema(verb) => verb.run(),
+        Verb::Completions(verb) => verb.run(),
     }
 }
 

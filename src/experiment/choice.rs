@@ -114,7 +114,8 @@ macro_rules! choice {
 pub(super) use choice;
 
 /// How a choice may be written, for an editor: the bare word, or a map with that one key.
-pub(super) fn forms(name: &str, about: &str, settings: schemars::Schema) -> [schemars::Schema; 2] {
+pub(super) fn forms(name: &str, about: &str, mut settings: schemars::Schema) -> [schemars::Schema; 2] {
+    settings.insert("description".into(), about.into());
     [
         schemars::json_schema!({ "const": name, "description": about }),
         schemars::json_schema!({

@@ -11,6 +11,7 @@ mod overrides;
 mod plan;
 mod read;
 mod run_dir;
+mod schema;
 mod spec;
 pub mod stage;
 mod syntax;
@@ -25,6 +26,7 @@ pub use lint::lint;
 pub use observer::Observer;
 pub use plan::{Choice, Compute, Plan};
 pub use run_dir::RunDir;
+pub use schema::file_schema;
 pub use spec::{CompareSpec, Entry, FLOOR, LearnedModel, ModelSpec, Noise, SampleSpec, Spec, Which};
 pub use train_spec::{Averages, EarlyStop, TrainSpec, Validate};
 

@@ -14,12 +14,15 @@ use crate::error::{Fault, Settings, at_least_one};
 #[serde(default, deny_unknown_fields)]
 pub struct Mlp {
     /// Units in each hidden layer.
+    #[schemars(range(min = 1))]
     pub width: usize,
     /// Hidden layers.
+    #[schemars(range(min = 1))]
     pub depth: usize,
     /// How the noise level becomes a vector.
     pub embedding: Embedding,
     /// The length of that vector. T_l maps it to a layer, so a long one costs more than the layers themselves.
+    #[schemars(range(min = 2))]
     pub features: usize,
 }
 

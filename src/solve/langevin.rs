@@ -22,6 +22,7 @@ pub struct Langevin {
     /// r, the signal-to-noise ratio of a step.
     pub snr: f64,
     /// Steps at each time.
+    #[schemars(range(min = 1))]
     pub steps: usize,
     /// The rule for the step size; as published, it couples the samples that are integrated together.
     pub variant: Variant,
@@ -84,6 +85,7 @@ pub struct AnnealedLangevin {
     /// r, the signal-to-noise ratio of a step.
     pub snr: f64,
     /// Steps at each time.
+    #[schemars(range(min = 1))]
     pub steps: usize,
 }
 

@@ -19,6 +19,7 @@ use crate::tensor;
 #[serde(default, deny_unknown_fields)]
 pub struct Uncertainty {
     /// The number of Fourier features.
+    #[schemars(range(min = 1))]
     pub features: usize,
 }
 
