@@ -32,8 +32,18 @@ const STRANGERS: &[(&str, &[&str])] = &[
 ];
 
 /// What reads an experiment without LibTorch.
-const WITHOUT_TORCH: &[&str] =
-    &["check.rs", "choice.rs", "choices.rs", "locate.rs", "overrides.rs", "read.rs", "spec.rs", "syntax.rs", "tree.rs"];
+const WITHOUT_TORCH: &[&str] = &[
+    "check.rs",
+    "choice.rs",
+    "choices.rs",
+    "locate.rs",
+    "model_spec.rs",
+    "overrides.rs",
+    "read.rs",
+    "spec.rs",
+    "syntax.rs",
+    "tree.rs",
+];
 
 /// The most lines that a file may have, and those that may have some more.
 const LONGEST: usize = 400;

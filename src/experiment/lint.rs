@@ -1,7 +1,7 @@
 //! What an experiment may say but probably does not mean.
 
+use super::model_spec::ModelSpec;
 use super::plan::Plan;
-use super::spec::ModelSpec;
 use tch::Kind;
 
 /// Round-off of float32 relative to a state of order one, with room for the arithmetic of a step.

@@ -6,6 +6,7 @@ mod choice;
 mod choices;
 mod lint;
 mod locate;
+mod model_spec;
 mod observer;
 mod overrides;
 mod plan;
@@ -21,10 +22,11 @@ pub use choices::{
     TimeSpec,
 };
 pub use lint::lint;
+pub use model_spec::{EmpiricalModel, ModelSpec};
 pub use observer::Observer;
 pub use plan::{Choice, Compute, Plan};
 pub use run_dir::{LIBTORCH, RunDir};
-pub use spec::{CompareSpec, Entry, FLOOR, LearnedModel, ModelSpec, Noise, SampleSpec, Spec, TrainSpec};
+pub use spec::{CompareSpec, Entry, FLOOR, LearnedModel, Noise, SampleSpec, Spec, TrainSpec};
 
 #[cfg(test)]
 mod tests;

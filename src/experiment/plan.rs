@@ -8,11 +8,13 @@ use sha2::{Digest, Sha256};
 use tch::{Device, Kind, Tensor};
 
 use super::choices::{GridSpec, SolverSpec};
-use super::spec::{Entry, LearnedModel, ModelSpec, Noise, Spec, TrainSpec};
+use super::model_spec::ModelSpec;
+use super::spec::{Entry, LearnedModel, Noise, Spec, TrainSpec};
 use crate::data::Dataset;
 use crate::error::{Error, Fault, Result};
 use crate::model::{Builder, Condition, Network, Parameters, Trained};
 use crate::rng::{Purpose, Stream};
+use crate::score::empirical::Empirical;
 use crate::score::exact::{Exact, Law};
 use crate::score::{Counted, Model};
 use crate::sde::Sde;
@@ -77,12 +79,24 @@ impl Plan {
         self.data().law().map(|law| Exact::new(law, self.sde.clone(), self.options()))
     }
 
+    /// The model that needs no training: the exact denoiser of the data, or of points of them; none for a network.
+    pub fn untrained(&self) -> Option<Box<dyn Model>> {
+        match &self.spec.model {
+            ModelSpec::Exact => Some(Box::new(self.exact().expect("the experiment was checked"))),
+            ModelSpec::Empirical(model) => {
+                let points = self.data().draw(Stream::new(self.spec.seed, Purpose::Data), 0, model.points);
+                Some(Box::new(Empirical::new(&points, self.sde.clone(), self.compute.device)))
+            }
+            ModelSpec::Learned(_) => None,
+        }
+    }
+
     /// The network at its initial parameters.
     ///
     /// # Errors
     /// When the network is not made for the data.
     pub fn network(&self) -> Result<(Box<dyn Network>, Parameters)> {
-        let ModelSpec::Learned(model) = &self.spec.model else { panic!("an exact model has no network") };
+        let ModelSpec::Learned(model) = &self.spec.model else { panic!("this model has no network") };
         let mut builder = Builder::new(self.spec.seed, self.compute.device);
         let network = model.network.build(&self.data().shape(), self.spec.seed, &mut builder).map_err(|fault| {
             let Fault { key, problem, remedy } = fault.under("model.network");
@@ -106,7 +120,7 @@ impl Plan {
     /// When the network is not made for the data.
     pub fn trainer(&self) -> Result<Trainer> {
         let (Some(train), ModelSpec::Learned(model)) = (&self.spec.train, &self.spec.model) else {
-            panic!("an exact model is not trained")
+            panic!("this model is not trained")
         };
         let settings = TrainerSettings {
             steps: train.steps,
@@ -133,7 +147,7 @@ impl Plan {
     /// # Errors
     /// When the checkpoint cannot be read or is of another experiment.
     pub fn trained(&self, manifest: &Path) -> Result<Box<dyn Model>> {
-        let ModelSpec::Learned(model) = &self.spec.model else { panic!("an exact model has no checkpoint") };
+        let ModelSpec::Learned(model) = &self.spec.model else { panic!("this model has no checkpoint") };
         let checkpoint = Checkpoint::load(manifest, &self.training_hash())?;
         let (network, parameters) = self.network()?;
         for (name, mut value) in parameters.named(&parameters.flat()) {
