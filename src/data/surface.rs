@@ -224,3 +224,44 @@ impl Dataset for Embedded {
         sphere.log_density(self.scale, self.noise, &sum_of_squares(&inside).sqrt(), &beyond, dim)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::Purpose;
+    use crate::tensor::to_rows;
+
+    #[test]
+    fn points_lie_on_their_surfaces() {
+        let points = |surface: Surface| to_rows(&surface.draw(Stream::new(0, Purpose::Data), 0, 2000));
+        for p in points(Surface::Torus).rows() {
+            assert!(((p[0].hypot(p[1]) - 1.0).hypot(p[2]) - TUBE).abs() < 1e-12, "{p}");
+        }
+        for p in points(Surface::Sphere).rows() {
+            assert!((p.dot(&p) - 1.0).abs() < 1e-12, "{p}");
+        }
+        for p in points(Surface::SwissRoll).rows() {
+            let turn = (5.0 * p[0].hypot(p[1]) - p[1].atan2(p[0])) / TAU;
+            assert!((turn - turn.round()).abs() < 1e-9 && p[2].abs() <= 0.5 * HEIGHT, "{p}");
+        }
+    }
+
+    /// Every coordinate of a uniform point on a sphere is uniform, and the area of a torus lies outside more than inside:
+    /// means within 5 standard errors.
+    #[test]
+    fn spheres_and_tori_are_uniform_in_area() {
+        let count = 20_000;
+        let draw = |surface: Surface| surface.draw(Stream::new(1, Purpose::Data), 0, count);
+        let check = |values: Tensor, exact: f64| {
+            let error = values.std_dim([0i64].as_slice(), true, false) / (count as f64).sqrt();
+            let mean = values.mean_dim([0i64].as_slice(), false, Kind::Double);
+            assert!(((mean - exact).abs() / error).max().double_value(&[]) < 5.0, "{exact}");
+        };
+        check(draw(Surface::Sphere).square(), 1.0 / 3.0);
+        check(draw(Surface::Sphere).pow_tensor_scalar(4), 0.2);
+        let torus = draw(Surface::Torus);
+        let distance = torus.select(1, 0).hypot(&torus.select(1, 1));
+        // E cos = a/2 with the density (1 + a cos)/(2π).
+        check((distance - 1.0) / TUBE, TUBE / 2.0);
+    }
+}

@@ -57,9 +57,9 @@ impl Empirical {
     fn mean_given(&self, x: &Tensor, t: f64, block: i64) -> Tensor {
         let Kernel { alpha, sigma } = self.sde.kernel(t);
         let gain = alpha / (sigma * sigma).max(LEAST_VARIANCE);
-        // −‖x − α y‖²/(2σ²) up to a summand that all points share: (x·y − α ‖y‖²/2) α/σ².
-        let query = (x.reshape([x.size()[0], -1]).to_kind(self.points.kind()) - &self.mean * alpha) * gain;
-        let bias = &self.half_squares * (-alpha * gain);
+        // −‖x − α y‖²/(2σ²) up to a summand that all points share, in units of the gain α/σ²: x·y − α ‖y‖²/2.
+        let query = x.reshape([x.size()[0], self.points.size()[1]]).to_kind(self.points.kind()) - &self.mean * alpha;
+        let bias = &self.half_squares * -alpha;
         let sum = |x: &Tensor| x.sum_dim_intlist([1i64].as_slice(), true, x.kind());
         // The largest exponent so far, and relative to it Σ w and Σ w (y − m): [B, 1], [B, 1] and [B, D].
         let mut state: Option<(Tensor, Tensor, Tensor)> = None;
@@ -67,13 +67,15 @@ impl Empirical {
             let length = block.min(self.count() - first);
             let points = self.points.narrow(0, first, length);
             let mut weights = bias.narrow(0, first, length).addmm(&query, &points.tr());
-            let top = weights.amax([1i64].as_slice(), true);
+            // What is divided out again has no derivative.
+            let top = weights.detach().amax([1i64].as_slice(), true);
             let top = state.as_ref().map_or_else(|| top.shallow_clone(), |(before, ..)| before.maximum(&top));
             weights -= &top;
+            weights *= gain;
             let weights = weights.exp_();
             let (mut total, mut weighted) = (sum(&weights), weights.matmul(&points));
             if let Some((before, earlier_total, earlier_weighted)) = state {
-                let shrink = (before - &top).exp();
+                let shrink = ((before - &top) * gain).exp();
                 total += earlier_total * &shrink;
                 weighted += earlier_weighted * shrink;
             }
