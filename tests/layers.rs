@@ -37,6 +37,7 @@ const WITHOUT_TORCH: &[&str] = &[
     "choice.rs",
     "choices.rs",
     "locate.rs",
+    "model_spec.rs",
     "overrides.rs",
     "read.rs",
     "spec.rs",

@@ -22,7 +22,7 @@ impl Report {
         let run = owner.ok_or_else(|| {
             Error::argument(
                 "report",
-                "an exact experiment has no run of its own",
+                "an experiment without training has no run of its own",
                 "give the folder of a run: runs/NAME/WHEN-HASH",
             )
         })?;

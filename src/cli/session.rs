@@ -57,7 +57,7 @@ impl Session {
 
     /// Whether the model has to be trained.
     pub fn is_learned(&self) -> bool {
-        self.plan.spec.model != ModelSpec::Exact
+        matches!(self.plan.spec.model, ModelSpec::Learned(_))
     }
 
     /// The folder to train in, and whether to go on with what is there.
@@ -103,16 +103,17 @@ impl Session {
         }
     }
 
-    /// The model to sample from, and the run that it belongs to; an exact model belongs to none.
+    /// The model to sample from, and the run that it belongs to; a model that needs no training belongs to none.
     pub fn model(&self, checkpoint: Option<&Path>) -> Result<(Box<dyn Model>, Option<RunDir>)> {
-        if !self.is_learned() {
+        if let Some(word) = self.plan.spec.model.word() {
             if let Some(path) = checkpoint {
+                let problem = format!("the experiment has `model: {word}`, which has none");
                 let remedy = "leave --checkpoint away, or give `model` a network";
-                let argument = format!("--checkpoint {}", path.display());
-                return Err(Error::argument(argument, "the experiment has `model: exact`, which has none", remedy));
+                return Err(Error::argument(format!("--checkpoint {}", path.display()), problem, remedy));
             }
-            let exact = self.plan.exact().expect("the experiment was checked");
-            return Ok((Box::new(exact), self.given.clone()));
+        }
+        if let Some(model) = self.plan.untrained() {
+            return Ok((model, self.given.clone()));
         }
         if let Some(path) = checkpoint {
             return Ok((self.plan.trained(&path.with_extension("json"))?, self.given.clone()));

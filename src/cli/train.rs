@@ -18,9 +18,9 @@ impl Train {
     /// Runs the verb.
     pub fn run(&self) -> Result<()> {
         let session = Session::new(&self.shared)?;
-        if !session.is_learned() {
-            let remedy = "give `model` a network, or run sample or compare";
-            return Err(Error::argument("train", "the experiment has `model: exact`, which needs no training", remedy));
+        if let Some(word) = session.plan.spec.model.word() {
+            let problem = format!("the experiment has `model: {word}`, which needs no training");
+            return Err(Error::argument("train", problem, "give `model` a network, or run sample or compare"));
         }
         let (run, resume) = session.training_run()?;
         let _lock = run.lock()?;

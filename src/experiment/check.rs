@@ -1,7 +1,8 @@
 //! What an experiment may not say although each of its values has the right type.
 
 use super::choices::{EmaSpec, GridSpec, PredictorCorrector, SolverSpec};
-use super::spec::{CompareSpec, FLOOR, LearnedModel, ModelSpec, SampleSpec, Spec, Which};
+use super::model_spec::ModelSpec;
+use super::spec::{CompareSpec, FLOOR, LearnedModel, SampleSpec, Spec, Which};
 use crate::error::{Fault, Settings, at_least_one, positive};
 
 /// Checks the settings under a key.
@@ -14,25 +15,27 @@ impl Settings for Spec {
         check_name(&self.name)?;
         under("data", &self.data)?;
         under("sde", &self.sde)?;
-        if let ModelSpec::Learned(model) = &self.model {
-            under("model", model)?;
+        match &self.model {
+            ModelSpec::Exact => {}
+            ModelSpec::Empirical(model) => under("model.empirical", model)?,
+            ModelSpec::Learned(model) => under("model", model)?,
         }
-        match (&self.train, &self.model) {
-            (Some(_), ModelSpec::Exact) => {
+        match (&self.train, self.model.word()) {
+            (Some(_), Some(word)) => {
                 return Err(Fault::new(
                     "train",
-                    "there is nothing to train with `model: exact`",
+                    format!("there is nothing to train with `model: {word}`"),
                     "remove `train`, or give `model` a network",
                 ));
             }
-            (Some(train), ModelSpec::Learned(_)) => under("train", train)?,
+            (Some(train), None) => under("train", train)?,
             (None, _) => {}
         }
         if self.model == ModelSpec::Exact && self.data.build()?.law().is_none() {
             return Err(Fault::new(
                 "model",
                 format!("the data set {} has no closed-form denoiser", self.data.name()),
-                "give `model` a network, or choose gaussian, gaussian_mixture or eight_gaussians",
+                "give `model` a network, write `model: empirical`, or choose a Gaussian or a mixture of Gaussians",
             ));
         }
         under("sample", &self.sample)?;

@@ -16,6 +16,24 @@ choice! {
         checkerboard => Checkerboard(data::Checkerboard),
         /// A spiral.
         swiss_roll => SwissRoll(data::SwissRoll),
+        /// Two concentric circles.
+        circles => Circles(data::Circles),
+        /// Concentric rings.
+        rings => Rings(data::Rings),
+        /// Bent arms around the origin.
+        pinwheel => Pinwheel(data::Pinwheel),
+        /// Spiral arms from the origin.
+        spirals => Spirals(data::Spirals),
+        /// A sheet in the form of an S, in space or its section in the plane.
+        s_curve => SCurve(data::SCurve),
+        /// Neal's funnel, in any dimension.
+        funnel => Funnel(data::Funnel),
+        /// Narrow Gaussians on a square grid.
+        gaussian_grid => GaussianGrid(data::GaussianGrid),
+        /// Gaussians on random orthogonal axes in many dimensions.
+        orthogonal_mixture => OrthogonalMixture(data::OrthogonalMixture),
+        /// A curve or surface embedded in many dimensions.
+        manifold => Manifold(data::Manifold),
         /// One Gaussian of any dimension.
         gaussian => Gaussian(data::Gaussian),
         /// A weighted sum of Gaussians.

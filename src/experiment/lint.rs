@@ -1,8 +1,8 @@
 //! What an experiment may say but probably does not mean.
 
 use super::choices::EmaSpec;
+use super::model_spec::ModelSpec;
 use super::plan::Plan;
-use super::spec::ModelSpec;
 use crate::train::HalfLife;
 use tch::Kind;
 

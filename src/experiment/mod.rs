@@ -6,6 +6,7 @@ mod choice;
 mod choices;
 mod lint;
 mod locate;
+mod model_spec;
 mod observer;
 mod overrides;
 mod plan;
@@ -22,10 +23,11 @@ pub use choices::{
     ScheduleSpec, SdeSpec, SolverSpec, TimeSpec, WeightingSpec,
 };
 pub use lint::lint;
+pub use model_spec::{EmpiricalModel, ModelSpec};
 pub use observer::Observer;
 pub use plan::{Choice, Compute, Plan};
 pub use run_dir::RunDir;
-pub use spec::{CompareSpec, Entry, FLOOR, LearnedModel, ModelSpec, Noise, SampleSpec, Spec, Which};
+pub use spec::{CompareSpec, Entry, FLOOR, LearnedModel, Noise, SampleSpec, Spec, Which};
 pub use train_spec::{Averages, EarlyStop, TrainSpec, Validate};
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! The typed form of an experiment file.
 
-use super::choice::unknown;
 use super::choices::{DataSpec, EmaSpec, GridSpec, MetricSpec, NetworkSpec, SdeSpec, SolverSpec};
 use super::locate::{Step, line, steps};
+use super::model_spec::ModelSpec;
 use super::overrides::Override;
 use super::read::{Invalid, read};
 use super::syntax;
@@ -10,10 +10,7 @@ use super::train_spec::TrainSpec;
 use super::tree::Tree;
 use crate::error::{Error, Fault, Result, Settings};
 use crate::model::Prediction;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{self, Deserializer, MapAccess, Visitor};
-use serde::{Deserialize, Serialize, Serializer};
-use std::fmt;
+use serde::{Deserialize, Serialize};
 
 /// An experiment: what to learn, with what, and how to sample and compare.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -31,9 +28,10 @@ pub struct Spec {
     pub data: DataSpec,
     /// The process that turns data into noise.
     pub sde: SdeSpec,
-    /// What tells the score: a network to be trained, or the exact score where the data have one.
+    /// What tells the score: a network to be trained, the exact score where the data have one, or that of finitely many
+    /// points of them.
     pub model: ModelSpec,
-    /// How to train the network; there is none with the exact model.
+    /// How to train the network; only networks are trained.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub train: Option<TrainSpec>,
     /// How to draw samples.
@@ -42,15 +40,6 @@ pub struct Spec {
     /// Which solvers to compare, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compare: Option<CompareSpec>,
-}
-
-/// What tells the score.
-#[derive(Clone, Debug, PartialEq)]
-pub enum ModelSpec {
-    /// The exact score, for data that have one in closed form.
-    Exact,
-    /// A network to be trained.
-    Learned(LearnedModel),
 }
 
 /// A network and what it predicts.
@@ -300,53 +289,4 @@ fn in_override(invalid: Invalid, text: &str) -> Error {
         place += &format!(": {}", invalid.fault.key);
     }
     error(place, invalid.fault)
-}
-
-impl Serialize for ModelSpec {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            ModelSpec::Exact => serializer.serialize_str("exact"),
-            ModelSpec::Learned(model) => model.serialize(serializer),
-        }
-    }
-}
-
-impl schemars::JsonSchema for ModelSpec {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "ModelSpec".into()
-    }
-
-    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        let exact = schemars::json_schema!({
-            "const": "exact", "description": "The exact score, for data that have one in closed form."
-        });
-        schemars::json_schema!({ "oneOf": [exact, generator.subschema_for::<LearnedModel>()] })
-    }
-}
-
-impl<'de> Deserialize<'de> for ModelSpec {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ExactOrLearned;
-
-        impl<'de> Visitor<'de> for ExactOrLearned {
-            type Value = ModelSpec;
-
-            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.write_str("a model; write `exact`, or a map such as {network: mlp, predict: noise}")
-            }
-
-            fn visit_str<E: de::Error>(self, word: &str) -> Result<ModelSpec, E> {
-                match word {
-                    "exact" => Ok(ModelSpec::Exact),
-                    _ => Err(E::custom(unknown("model", word, &["exact", "{network: …, predict: …}"]))),
-                }
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<ModelSpec, A::Error> {
-                LearnedModel::deserialize(MapAccessDeserializer::new(map)).map(ModelSpec::Learned)
-            }
-        }
-
-        deserializer.deserialize_any(ExactOrLearned)
-    }
 }
