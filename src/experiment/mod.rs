@@ -15,6 +15,7 @@ mod spec;
 pub mod stage;
 mod syntax;
 mod tree;
+mod truth;
 
 pub use choices::{
     CorrectorSpec, DataSpec, GridSpec, MetricSpec, NetworkSpec, OptimizerSpec, PredictorCorrector, SdeSpec, SolverSpec,
