@@ -192,6 +192,15 @@ impl MetricSpec {
             MetricSpec::SlicedWasserstein(metric) => Box::new(metric),
             MetricSpec::Mmd(metric) => Box::new(metric),
             MetricSpec::EnergyDistance(metric) => Box::new(metric),
+            MetricSpec::GaussianWasserstein(metric) => Box::new(metric),
+            MetricSpec::MaxSlicedWasserstein(metric) => Box::new(metric),
+            MetricSpec::OptimalTransport(metric) => Box::new(metric),
+            MetricSpec::ModeCoverage(metric) => Box::new(metric),
+            MetricSpec::ModeWeights(metric) => Box::new(metric),
+            MetricSpec::Classifier(metric) => Box::new(metric),
+            MetricSpec::Kl(metric) => Box::new(metric),
+            MetricSpec::LogDensity(metric) => Box::new(metric),
+            MetricSpec::TrajectoryError(metric) => Box::new(metric),
         }
     }
 }

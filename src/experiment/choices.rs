@@ -186,7 +186,7 @@ choice! {
 }
 
 choice! {
-    /// A distance between samples and data.
+    /// A measure of how far samples are from data.
     pub enum MetricSpec ("metric") {
         /// The Wasserstein distance, averaged over directions.
         sliced_wasserstein => SlicedWasserstein(metric::SlicedWasserstein),
@@ -194,6 +194,24 @@ choice! {
         mmd => Mmd(metric::Mmd),
         /// The energy distance.
         energy_distance => EnergyDistance(metric::EnergyDistance),
+        /// The Wasserstein distance between Gaussians with the same moments: the root of the Fréchet distance.
+        gaussian_wasserstein => GaussianWasserstein(metric::GaussianWasserstein),
+        /// The Wasserstein distance along the direction where it is largest.
+        max_sliced_wasserstein => MaxSlicedWasserstein(metric::MaxSlicedWasserstein),
+        /// The Wasserstein distance by exact optimal transport, of up to 2,000 points.
+        optimal_transport => OptimalTransport(metric::OptimalTransport),
+        /// The fraction of the modes of the data that are hit.
+        mode_coverage => ModeCoverage(metric::ModeCoverage),
+        /// How far the weights of the modes are from the true ones.
+        mode_weights => ModeWeights(metric::ModeWeights),
+        /// How much better than by chance a classifier tells samples from data.
+        classifier => Classifier(metric::Classifier),
+        /// The Kullback–Leibler divergence of the samples from the data.
+        kl => Kl(metric::Kl),
+        /// How much more probable samples are than data.
+        log_density => LogDensity(metric::LogDensity),
+        /// The distance from the exact solution of the probability-flow ODE, for solvers that draw no noise.
+        trajectory_error => TrajectoryError(metric::TrajectoryError),
     }
 }
 

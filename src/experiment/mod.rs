@@ -17,6 +17,7 @@ pub mod stage;
 mod syntax;
 mod train_spec;
 mod tree;
+mod truth;
 
 pub use choices::{
     CorrectorSpec, DataSpec, EmaSpec, GridSpec, MetricSpec, NetworkSpec, OptimizerSpec, PredictorCorrector,

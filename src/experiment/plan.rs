@@ -260,6 +260,11 @@ impl Plan {
         }
     }
 
+    /// Whether a sampling run draws any noise after x_T.
+    pub fn draws_noise(&self, sampler: &Sampler) -> bool {
+        self.rehearse(sampler, 0).is_err()
+    }
+
     /// A sampling run from a one-dimensional Gaussian: its evaluations, and whether it came to its end.
     fn on_a_line(&self, sampler: &Sampler, noise: &mut dyn solve::Noise) -> (usize, Result<()>) {
         let options = (Kind::Double, Device::Cpu);

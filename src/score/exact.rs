@@ -81,6 +81,22 @@ impl Law {
         })
     }
 
+    /// The components, one at least.
+    pub fn components(&self) -> Vec<Component> {
+        let dim = self.dim() as i64;
+        let basis = |k| match &self.basis {
+            Some(basis) => basis.get(k),
+            None => Tensor::eye(dim, (Kind::Double, Device::Cpu)),
+        };
+        let component = |(k, &weight): (i64, &f64)| Component {
+            weight,
+            mean: self.means.get(k),
+            eigenvalues: self.eigenvalues.get(k),
+            basis: basis(k),
+        };
+        (0..).zip(&self.weights).map(component).collect()
+    }
+
     /// D, the number of coordinates.
     pub fn dim(&self) -> usize {
         self.means.size()[1] as usize
@@ -122,6 +138,19 @@ impl Law {
         });
         at.unwrap_or(self.weights.len() - 1) as i64
     }
+}
+
+/// A component w N(μ, U diag(Λ) Uᵀ) of a [`Law`], in float64 on the CPU.
+#[derive(Debug)]
+pub struct Component {
+    /// w.
+    pub weight: f64,
+    /// μ `[D]`.
+    pub mean: Tensor,
+    /// Λ `[D]`.
+    pub eigenvalues: Tensor,
+    /// U `[D, D]`, eigenvectors in columns.
+    pub basis: Tensor,
 }
 
 /// The exact denoiser of a [`Law`] under any process, in the kind and on the device that it was made for.
