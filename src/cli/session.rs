@@ -105,12 +105,10 @@ impl Session {
 
     /// The model to sample from, and the run that it belongs to; a model that needs no training belongs to none.
     pub fn model(&self, checkpoint: Option<&Path>) -> Result<(Box<dyn Model>, Option<RunDir>)> {
-        if let Some(word) = self.plan.spec.model.word() {
-            if let Some(path) = checkpoint {
-                let problem = format!("the experiment has `model: {word}`, which has none");
-                let remedy = "leave --checkpoint away, or give `model` a network";
-                return Err(Error::argument(format!("--checkpoint {}", path.display()), problem, remedy));
-            }
+        if let (Some(word), Some(path)) = (self.plan.spec.model.word(), checkpoint) {
+            let problem = format!("the experiment has `model: {word}`, which has none");
+            let remedy = "leave --checkpoint away, or give `model` a network";
+            return Err(Error::argument(format!("--checkpoint {}", path.display()), problem, remedy));
         }
         if let Some(model) = self.plan.untrained() {
             return Ok((model, self.given.clone()));
