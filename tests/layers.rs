@@ -32,8 +32,22 @@ const STRANGERS: &[(&str, &[&str])] = &[
 ];
 
 /// What reads an experiment without LibTorch.
-const WITHOUT_TORCH: &[&str] =
-    &["check.rs", "choice.rs", "choices.rs", "locate.rs", "overrides.rs", "read.rs", "spec.rs", "syntax.rs", "tree.rs"];
+const WITHOUT_TORCH: &[&str] = &[
+    "check.rs",
+    "choice.rs",
+    "choices.rs",
+    "document.rs",
+    "hash.rs",
+    "locate.rs",
+    "merge.rs",
+    "overrides.rs",
+    "read.rs",
+    "schema.rs",
+    "spec.rs",
+    "sweep.rs",
+    "syntax.rs",
+    "tree.rs",
+];
 
 /// The most lines that a file may have, and those that may have some more.
 const LONGEST: usize = 400;

@@ -4,15 +4,20 @@ mod build;
 mod check;
 mod choice;
 mod choices;
+mod document;
+mod hash;
 mod lint;
 mod locate;
+mod merge;
 mod observer;
 mod overrides;
 mod plan;
 mod read;
 mod run_dir;
+mod schema;
 mod spec;
 pub mod stage;
+mod sweep;
 mod syntax;
 mod tree;
 
@@ -20,11 +25,14 @@ pub use choices::{
     CorrectorSpec, DataSpec, GridSpec, MetricSpec, NetworkSpec, OptimizerSpec, PredictorCorrector, SdeSpec, SolverSpec,
     TimeSpec,
 };
+pub use document::Document;
 pub use lint::lint;
 pub use observer::Observer;
 pub use plan::{Choice, Compute, Plan};
 pub use run_dir::{LIBTORCH, RunDir};
+pub use schema::schema;
 pub use spec::{CompareSpec, Entry, FLOOR, LearnedModel, ModelSpec, Noise, SampleSpec, Spec, TrainSpec};
+pub use sweep::{Cell, Sweep};
 
 #[cfg(test)]
 mod tests;
