@@ -36,6 +36,7 @@ const WITHOUT_TORCH: &[&str] = &[
     "check.rs",
     "choice.rs",
     "choices.rs",
+    "differences.rs",
     "document.rs",
     "hash.rs",
     "locate.rs",

@@ -151,7 +151,7 @@ pub(super) fn cells(sweep: &Tree) -> Result<Vec<Draft>, Flaw> {
             return Err(Flaw::invalid([], Invalid::invalid_type(other.found(), &expected.as_str())));
         }
     };
-    let names = short_names(cells.iter().flat_map(|(_, changes)| changes));
+    let names = short_names(cells.iter().flat_map(|(_, changes)| changes).map(|change| &change.what.steps));
     // The folder of the figures of all cells together stands beside those of the cells.
     let mut taken: HashSet<String> = ["figures".to_owned()].into();
     let draft = |(label, changes): (Option<String>, Vec<Change>)| {
@@ -261,8 +261,8 @@ fn settable(key: &str) -> Result<Vec<Step>, Fault> {
 }
 
 /// For each path the shortest end of it that no other path has: `lr` for `train.optimizer.adamw.lr`.
-fn short_names<'a>(changes: impl Iterator<Item = &'a Change>) -> HashMap<String, String> {
-    let mut ways: Vec<&Vec<Step>> = changes.map(|change| &change.what.steps).collect();
+pub(super) fn short_names<'a>(ways: impl Iterator<Item = &'a Vec<Step>>) -> HashMap<String, String> {
+    let mut ways: Vec<&Vec<Step>> = ways.collect();
     ways.sort_by_key(|steps| path(steps));
     ways.dedup();
     let name = |steps: &&Vec<Step>| {
@@ -287,7 +287,7 @@ fn folder(label: &str) -> String {
     let mut name = String::new();
     for word in plain.split(GAP).filter(|word| !word.is_empty()) {
         // A gap beside `,` or `=` says nothing; anywhere else it becomes a dash.
-        if !(name.is_empty() || name.ends_with([',', '=']) || word.starts_with(',')) {
+        if !(name.is_empty() || name.ends_with([',', '=']) || word.starts_with([',', '='])) {
             name.push('-');
         }
         name += word;

@@ -228,7 +228,7 @@ impl Drawer<'_> {
 }
 
 /// A number of evaluations; a mean has a decimal.
-fn evaluations(nfe: f64) -> String {
+pub(super) fn evaluations(nfe: f64) -> String {
     if nfe.fract() == 0.0 { format!("{nfe:.0}") } else { format!("{nfe:.1}") }
 }
 
@@ -238,7 +238,7 @@ fn first_two(rows: ArrayView2<f64>) -> Vec<[f64; 2]> {
 }
 
 /// The names of the metrics, in order.
-fn metrics(comparison: &Comparison) -> Vec<String> {
+pub(super) fn metrics(comparison: &Comparison) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for cell in &comparison.cells {
         if !names.contains(&cell.metric) {
@@ -249,7 +249,7 @@ fn metrics(comparison: &Comparison) -> Vec<String> {
 }
 
 /// A metric's name in figures.
-fn label(metric: &str) -> String {
+pub(super) fn label(metric: &str) -> String {
     let yaml: Result<MetricSpec, _> = serde_yaml::from_str(metric);
     yaml.map_or_else(|_| metric.to_owned(), |metric| metric.build().label().to_owned())
 }
