@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
 use tch::{Device, Kind, Tensor};
 
 use super::choices::{EmaSpec, GridSpec, SolverSpec};
+use super::hash::digest;
 use super::model_spec::ModelSpec;
 use super::spec::{Entry, LearnedModel, Noise, Spec};
 use super::train_spec::TrainSpec;
@@ -320,9 +320,4 @@ pub struct Choice<'a> {
     pub grid: &'a GridSpec,
     /// Whether a last step goes to σ = 0.
     pub denoise: bool,
-}
-
-/// The first 12 hexadecimal digits of the SHA-256 of a text.
-fn digest(text: &str) -> String {
-    Sha256::digest(text).iter().take(6).map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,14 +1,11 @@
 //! The typed form of an experiment file.
 
 use super::choices::{DataSpec, EmaSpec, GridSpec, MetricSpec, NetworkSpec, SdeSpec, SolverSpec};
-use super::locate::{Step, line, steps};
 use super::model_spec::ModelSpec;
-use super::overrides::Override;
 use super::read::{Invalid, read};
-use super::syntax;
 use super::train_spec::TrainSpec;
 use super::tree::Tree;
-use crate::error::{Error, Fault, Result, Settings};
+use crate::error::{Fault, Settings};
 use crate::model::Prediction;
 use serde::{Deserialize, Serialize};
 
@@ -207,45 +204,13 @@ impl Entry {
 }
 
 impl Spec {
-    /// Reads an experiment from the text of a file, with `path=value` overrides in their order.
-    ///
-    /// The text must make sense by itself, so that a fault is either of the file or of an override.
-    ///
-    /// # Errors
-    /// [`Error::Experiment`] with the first thing that cannot be, and its line or its override.
-    pub fn parse(text: &str, file: &str, overrides: &[String]) -> Result<Self> {
-        let mut tree = syntax::parse(text).map_err(|broken| {
-            let place = match broken.position {
-                Some((line, column)) => format!("{file}:{line}:{column}"),
-                None => file.to_owned(),
-            };
-            error(place, broken.fault)
-        })?;
-        let mut outcome = Self::understand(&tree);
-        if let Err(invalid) = outcome {
-            return Err(in_file(invalid, file, text, &tree));
-        }
-        // A fault is laid at the door of the override with which it appears.
-        let mut culprit = "";
-        for text in overrides {
-            Override::parse(text)
-                .and_then(|change| change.apply(&mut tree))
-                .map_err(|fault| error(format!("--set {text}"), fault))?;
-            let next = Self::understand(&tree);
-            if next != outcome {
-                culprit = text;
-            }
-            outcome = next;
-        }
-        outcome.map_err(|invalid| in_override(invalid, culprit))
-    }
-
     /// The experiment as YAML, with everything that has a default written out.
     pub fn to_yaml(&self) -> String {
         serde_yaml::to_string(self).expect("plain maps, lists, numbers and texts can always be written")
     }
 
-    fn understand(tree: &Tree) -> Result<Self, Invalid> {
+    /// Reads and checks a tree.
+    pub(super) fn understand(tree: &Tree) -> Result<Self, Invalid> {
         if *tree == Tree::Null {
             let remedy = "write at least the keys name, data, sde and model";
             return Err(Fault::new("", "there is nothing in this experiment", remedy).into());
@@ -258,35 +223,4 @@ impl Spec {
         spec.sample.steps = Some(spec.sample.steps());
         Ok(spec)
     }
-}
-
-fn error(place: String, fault: Fault) -> Error {
-    Error::Experiment { place, problem: fault.problem, remedy: fault.remedy }
-}
-
-/// The way to what is invalid, down to the key at fault.
-fn way(invalid: &Invalid) -> Vec<Step> {
-    let mut way = steps(&invalid.fault.key).unwrap_or_default();
-    way.extend(invalid.key.clone().map(Step::Key));
-    way
-}
-
-fn in_file(invalid: Invalid, file: &str, text: &str, tree: &Tree) -> Error {
-    let mut place = file.to_owned();
-    if let Some(line) = line(text, tree, &way(&invalid)) {
-        place += &format!(":{line}");
-    }
-    if !invalid.fault.key.is_empty() {
-        place += &format!(": {}", invalid.fault.key);
-    }
-    error(place, invalid.fault)
-}
-
-fn in_override(invalid: Invalid, text: &str) -> Error {
-    let mut place = format!("--set {text}");
-    let named = text.split_once('=').and_then(|(place, _)| steps(place.trim()));
-    if !invalid.fault.key.is_empty() && named != Some(way(&invalid)) {
-        place += &format!(": {}", invalid.fault.key);
-    }
-    error(place, invalid.fault)
 }

@@ -269,7 +269,7 @@ impl Drawer<'_> {
 }
 
 /// A number of evaluations; a mean has a decimal.
-fn evaluations(nfe: f64) -> String {
+pub(super) fn evaluations(nfe: f64) -> String {
     if nfe.fract() == 0.0 { format!("{nfe:.0}") } else { format!("{nfe:.1}") }
 }
 
@@ -279,7 +279,7 @@ fn first_two(rows: ArrayView2<f64>) -> Vec<[f64; 2]> {
 }
 
 /// The names of the metrics, in order.
-fn metrics(comparison: &Comparison) -> Vec<String> {
+pub(super) fn metrics(comparison: &Comparison) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for cell in &comparison.cells {
         if !names.contains(&cell.metric) {
@@ -296,7 +296,7 @@ fn metric(name: &str) -> Option<Box<dyn Metric>> {
 }
 
 /// A metric's name in figures.
-fn label(name: &str) -> String {
+pub(super) fn label(name: &str) -> String {
     metric(name).map_or_else(|| name.to_owned(), |metric| metric.label().to_owned())
 }
 
