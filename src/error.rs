@@ -90,6 +90,14 @@ pub enum Error {
         /// What usually helps.
         remedy: String,
     },
+    /// Some of many runs failed.
+    #[error("{problem}; {remedy}")]
+    Cells {
+        /// How many, which, and why.
+        problem: String,
+        /// How to go on.
+        remedy: String,
+    },
     /// The user asked us to stop.
     #[error("interrupted; {remedy}")]
     Interrupted {
@@ -108,6 +116,7 @@ impl Error {
             Error::Experiment { .. } | Error::Argument { .. } | Error::File { .. } | Error::Unwritable { .. } => 2,
             Error::Interrupted { .. } => 130,
             Error::Write { .. }
+            | Error::Cells { .. }
             | Error::NonFinite { .. }
             | Error::Diverged { .. }
             | Error::Tolerance { .. }

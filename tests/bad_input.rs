@@ -108,7 +108,19 @@ fn files_that_say_what_cannot_be() {
             mixture,
             "two_moons",
             "4: model: the data set two_moons has no closed-form denoiser; \
-             give `model` a network, or choose gaussian, gaussian_mixture or eight_gaussians",
+             give `model` a network, write `model: empirical`, or choose a Gaussian or a mixture of Gaussians",
+        ),
+        (
+            EXACT,
+            "model: exact",
+            "model: {empirical: {points: 0}}",
+            "4: model.empirical.points: 0 is too small; write a whole number of at least 1",
+        ),
+        (
+            LEARNED,
+            "model: {network: {mlp: {width: 16, depth: 2}}, predict: noise}",
+            "model: empirical",
+            "5: train: there is nothing to train with `model: empirical`; remove `train`, or give `model` a network",
         ),
     ] {
         place.write("wrong.yaml", with(text, old, new));
@@ -188,8 +200,21 @@ fn experiments_and_runs_that_are_not_there() {
                 .into(),
         ),
         (
+            &["train", "exact.yaml", "--set", "model=empirical"],
+            "train: the experiment has `model: empirical`, which needs no training; \
+             give `model` a network, or run sample or compare"
+                .into(),
+        ),
+        (
+            &["sample", "exact.yaml", "--set", "model=empirical", "--checkpoint", "step.json"],
+            "--checkpoint step.json: the experiment has `model: empirical`, which has none; \
+             leave --checkpoint away, or give `model` a network"
+                .into(),
+        ),
+        (
             &["report", "exact.yaml"],
-            "report: an exact experiment has no run of its own; give the folder of a run: runs/NAME/WHEN-HASH".into(),
+            "report: an experiment without training has no run of its own; give the folder of a run: runs/NAME/WHEN-HASH"
+                .into(),
         ),
     ] {
         refuses(&place, arguments, &said);

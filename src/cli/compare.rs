@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::session::Session;
+use super::session::{Given, Session};
+use super::sweep::{Cells, Jobs};
 use super::{Shared, print_json, run};
 use crate::error::{Error, Result};
 use crate::experiment::stage::{self, Comparison};
@@ -17,6 +18,9 @@ pub struct Compare {
     #[command(flatten)]
     shared: Shared,
 
+    #[command(flatten)]
+    jobs: Jobs,
+
     /// The checkpoint (default: the newest of the newest run of this experiment)
     #[arg(long, value_name = "FILE")]
     checkpoint: Option<PathBuf>,
@@ -25,7 +29,17 @@ pub struct Compare {
 impl Compare {
     /// Runs the verb.
     pub fn run(&self) -> Result<()> {
-        let session = Session::new(&self.shared)?;
+        let given = Given::read(&self.shared)?;
+        if let Some(cells) = Cells::of(&given, &self.shared)? {
+            if let Some(path) = &self.checkpoint {
+                let remedy = "leave it away, or give the folder of one cell";
+                let argument = format!("--checkpoint {}", path.display());
+                return Err(Error::argument(argument, "the cells of a sweep have their own", remedy));
+            }
+            return cells.run("compare", &self.jobs, &self.shared);
+        }
+        self.jobs.none()?;
+        let session = Session::of(&given, &self.shared)?;
         let spec = session.plan.spec.compare.as_ref().ok_or_else(|| {
             let remedy =
                 "add one, for example `compare: {entries: [{solver: heun}, {solver: dpmpp_2m}], nfe: [10, 20, 50]}`";

@@ -1,6 +1,8 @@
 //! The program: one file a verb.
 
+mod board;
 mod check;
+mod children;
 mod compare;
 mod completions;
 mod list;
@@ -9,6 +11,7 @@ mod run;
 mod sample;
 mod schema;
 mod session;
+mod sweep;
 mod terminal;
 mod train;
 
@@ -48,7 +51,7 @@ enum Verb {
     Sample(sample::Sample),
     /// Compare solvers: distance from the data against evaluations and seconds
     Compare(compare::Compare),
-    /// Draw the figures of a run again and write its report.html
+    /// Draw the figures of a run again and write its report.html, or put several runs into one report
     Report(report::Report),
     /// List what an experiment may choose: solvers, SDEs, data sets, …
     List(list::List),
@@ -84,11 +87,11 @@ struct Shared {
     #[arg(long, value_enum, default_value_t)]
     precision: Precision,
 
-    /// The run folder (default: runs/NAME/WHEN-HASH)
+    /// The run folder (default: runs/NAME/WHEN-HASH, or runs/NAME/sweep-HASH for a sweep)
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 
-    /// Go on with the run in --out, or with the newest run of this experiment
+    /// Go on with the run in --out, or with the newest run of this experiment, or with the cells of a sweep
     #[arg(long)]
     resume: bool,
 
@@ -110,6 +113,14 @@ enum Precision {
     #[default]
     Float32,
     Float64,
+}
+
+impl Shared {
+    /// All overrides, as `path=value`.
+    fn overrides(&self) -> Vec<String> {
+        let seed = self.seed.map(|seed| format!("seed={seed}"));
+        self.set.iter().cloned().chain(seed).collect()
+    }
 }
 
 /// Runs the program.

@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use super::session::Session;
+use super::session::{Given, Session};
+use super::sweep::{Cells, Jobs};
 use super::{Shared, compare, print_json};
 use crate::error::Result;
 use crate::experiment::stage::{self, Door};
@@ -10,16 +11,27 @@ use crate::experiment::{Observer, RunDir};
 
 /// Train (or resume), sample, compare and report.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: ornstein run experiments/quickstart.yaml --set train.steps=500 --out runs/short")]
+#[command(after_help = "\
+Examples:
+  ornstein run experiments/quickstart.yaml --set train.steps=500 --out runs/short
+  ornstein run experiments/quickstart.yaml --set 'sweep={seed: [0, 1, 2]}' --jobs 2")]
 pub struct Run {
     #[command(flatten)]
     shared: Shared,
+
+    #[command(flatten)]
+    jobs: Jobs,
 }
 
 impl Run {
     /// Runs the verb.
     pub fn run(&self) -> Result<()> {
-        let session = Session::new(&self.shared)?;
+        let given = Given::read(&self.shared)?;
+        if let Some(cells) = Cells::of(&given, &self.shared)? {
+            return cells.run("run", &self.jobs, &self.shared);
+        }
+        self.jobs.none()?;
+        let session = Session::of(&given, &self.shared)?;
         let Session { plan, terminal, .. } = &session;
         let (run, resume) = session.training_run()?;
         let _lock = run.lock()?;

@@ -2,7 +2,7 @@
 
 use super::print_json;
 use crate::error::Result;
-use crate::experiment::file_schema;
+use crate::experiment::schema;
 
 /// Print the JSON Schema of an experiment file, for editors.
 #[derive(Debug, clap::Args)]
@@ -19,6 +19,6 @@ pub struct Schema {}
 impl Schema {
     /// Runs the verb.
     pub fn run(&self) -> Result<()> {
-        print_json(file_schema().as_value())
+        print_json(&schema())
     }
 }

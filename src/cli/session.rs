@@ -8,10 +8,54 @@ use tch::Kind;
 use super::terminal::Terminal;
 use super::{Precision, Shared};
 use crate::error::{Error, Result};
-use crate::experiment::{Compute, ModelSpec, Plan, RunDir, Spec};
+use crate::experiment::{Compute, Document, ModelSpec, Plan, RunDir};
 use crate::score::Model;
 use crate::tensor;
 use crate::threads::Workers;
+
+/// What was given to a verb: an experiment file, the folder of a run or that of a sweep.
+#[derive(Debug)]
+pub struct Given {
+    /// What the file says.
+    pub document: Document,
+    /// The folder, where one was given.
+    pub folder: Option<PathBuf>,
+}
+
+impl Given {
+    /// Reads the experiment; nothing is written.
+    pub fn read(shared: &Shared) -> Result<Self> {
+        let folder = shared.experiment.is_dir().then(|| shared.experiment.clone());
+        if let (Some(folder), Some(out)) = (&folder, &shared.out) {
+            let problem = format!("the results of the run {} stay in its own folder", folder.display());
+            let remedy = "leave --out away, or give the YAML file of the experiment";
+            return Err(Error::argument(format!("--out {}", out.display()), problem, remedy));
+        }
+        let path = match &folder {
+            Some(folder) if folder.join(SWEEP).is_file() => folder.join(SWEEP),
+            Some(folder) => RunDir::open(folder)?.file("experiment.yaml"),
+            None => shared.experiment.clone(),
+        };
+        Ok(Given { document: Document::open(&path)?, folder })
+    }
+}
+
+/// The file that says what the folder of a sweep holds.
+pub const SWEEP: &str = "sweep.yaml";
+
+/// Where and how to compute, on so many threads.
+pub fn compute(shared: &Shared, threads: usize) -> Result<Compute> {
+    let device = tensor::device(&shared.device)?;
+    let kind = match shared.precision {
+        Precision::Float32 => Kind::Float,
+        Precision::Float64 => Kind::Double,
+    };
+    let workers = Arc::new(Workers::new(threads)?);
+    // All parallelism is over chunks: LibTorch's own threads wait for one another in loops, and collapse when
+    // another program needs a core.
+    tch::set_num_threads(1);
+    Ok(Compute { device, kind, workers })
+}
 
 /// A plan, where it came from, and who watches.
 #[derive(Debug)]
@@ -29,35 +73,21 @@ pub struct Session {
 impl Session {
     /// Reads and checks the experiment; nothing is written.
     pub fn new(shared: &Shared) -> Result<Self> {
-        let given = shared.experiment.is_dir().then(|| RunDir::open(&shared.experiment)).transpose()?;
-        if let (Some(given), Some(out)) = (&given, &shared.out) {
-            let problem = format!("the results of the run {} stay in its own folder", given.path().display());
-            let remedy = "leave --out away, or give the YAML file of the experiment";
-            return Err(Error::argument(format!("--out {}", out.display()), problem, remedy));
-        }
-        let path = given.as_ref().map_or(shared.experiment.clone(), |run| run.file("experiment.yaml"));
-        let text = std::fs::read_to_string(&path)
-            .map_err(|e| Error::file(&path, e.to_string(), "give a YAML file, or the folder of a run"))?;
-        let mut overrides = shared.set.clone();
-        overrides.extend(shared.seed.map(|seed| format!("seed={seed}")));
-        let spec = Spec::parse(&text, &path.display().to_string(), &overrides)?;
-        let device = tensor::device(&shared.device)?;
-        let kind = match shared.precision {
-            Precision::Float32 => Kind::Float,
-            Precision::Float64 => Kind::Double,
-        };
-        let workers = Arc::new(Workers::new(shared.threads)?);
-        // All parallelism is over chunks: LibTorch's own threads wait for one another in loops, and collapse when
-        // another program needs a core.
-        tch::set_num_threads(1);
-        let plan = Plan::new(spec, Compute { device, kind, workers });
+        Self::of(&Given::read(shared)?, shared)
+    }
+
+    /// Checks an experiment that was read; nothing is written.
+    pub fn of(given: &Given, shared: &Shared) -> Result<Self> {
+        let spec = given.document.spec(&shared.overrides())?;
+        let plan = Plan::new(spec, compute(shared, shared.threads)?);
         let terminal = Terminal::new(shared.quiet, shared.verbose);
+        let given = given.folder.as_deref().map(RunDir::open).transpose()?;
         Ok(Session { plan, terminal, given, out: shared.out.clone(), resume: shared.resume })
     }
 
     /// Whether the model has to be trained.
     pub fn is_learned(&self) -> bool {
-        self.plan.spec.model != ModelSpec::Exact
+        matches!(self.plan.spec.model, ModelSpec::Learned(_))
     }
 
     /// The folder to train in, and whether to go on with what is there.
@@ -103,16 +133,15 @@ impl Session {
         }
     }
 
-    /// The model to sample from, and the run that it belongs to; an exact model belongs to none.
+    /// The model to sample from, and the run that it belongs to; a model that needs no training belongs to none.
     pub fn model(&self, checkpoint: Option<&Path>) -> Result<(Box<dyn Model>, Option<RunDir>)> {
-        if !self.is_learned() {
-            if let Some(path) = checkpoint {
-                let remedy = "leave --checkpoint away, or give `model` a network";
-                let argument = format!("--checkpoint {}", path.display());
-                return Err(Error::argument(argument, "the experiment has `model: exact`, which has none", remedy));
-            }
-            let exact = self.plan.exact().expect("the experiment was checked");
-            return Ok((Box::new(exact), self.given.clone()));
+        if let (Some(word), Some(path)) = (self.plan.spec.model.word(), checkpoint) {
+            let problem = format!("the experiment has `model: {word}`, which has none");
+            let remedy = "leave --checkpoint away, or give `model` a network";
+            return Err(Error::argument(format!("--checkpoint {}", path.display()), problem, remedy));
+        }
+        if let Some(model) = self.plan.untrained() {
+            return Ok((model, self.given.clone()));
         }
         if let Some(path) = checkpoint {
             return Ok((self.plan.trained(&path.with_extension("json"))?, self.given.clone()));

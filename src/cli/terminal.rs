@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::children;
 use crate::experiment::Observer;
 
 /// Whether Ctrl-C was pressed.
@@ -17,7 +18,7 @@ static STOPPED: AtomicBool = AtomicBool::new(false);
 const EVERY: Duration = Duration::from_secs(10);
 
 /// Writes a line for people. Long work shall not die because nobody listens any more.
-fn tell(line: fmt::Arguments) {
+pub(super) fn tell(line: fmt::Arguments) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
@@ -43,7 +44,9 @@ impl Terminal {
         static HANDLER: OnceLock<()> = OnceLock::new();
         HANDLER.get_or_init(|| {
             let handler = || {
-                if STOPPED.swap(true, Ordering::SeqCst) {
+                let again = STOPPED.swap(true, Ordering::SeqCst);
+                children::interrupt();
+                if again {
                     std::process::exit(130);
                 }
                 tell(format_args!("\nstopping after this step; press Ctrl-C again to stop at once"));

@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use super::session::Session;
+use super::session::{Given, Session};
+use super::sweep::{Cells, Jobs};
 use super::{Shared, print_json};
 use crate::error::{Error, Result};
 use crate::experiment::{Observer, stage};
@@ -12,15 +13,23 @@ use crate::experiment::{Observer, stage};
 pub struct Train {
     #[command(flatten)]
     shared: Shared,
+
+    #[command(flatten)]
+    jobs: Jobs,
 }
 
 impl Train {
     /// Runs the verb.
     pub fn run(&self) -> Result<()> {
-        let session = Session::new(&self.shared)?;
-        if !session.is_learned() {
-            let remedy = "give `model` a network, or run sample or compare";
-            return Err(Error::argument("train", "the experiment has `model: exact`, which needs no training", remedy));
+        let given = Given::read(&self.shared)?;
+        if let Some(cells) = Cells::of(&given, &self.shared)? {
+            return cells.run("train", &self.jobs, &self.shared);
+        }
+        self.jobs.none()?;
+        let session = Session::of(&given, &self.shared)?;
+        if let Some(word) = session.plan.spec.model.word() {
+            let problem = format!("the experiment has `model: {word}`, which needs no training");
+            return Err(Error::argument("train", problem, "give `model` a network, or run sample or compare"));
         }
         let (run, resume) = session.training_run()?;
         let _lock = run.lock()?;

@@ -24,6 +24,10 @@ impl Dataset for Known {
     fn law(&self) -> Option<&Law> {
         Some(&self.0)
     }
+
+    fn log_density(&self, x: &Tensor) -> Option<Tensor> {
+        self.0.log_density(x)
+    }
 }
 
 /// One Gaussian, given by its mean and either its covariance or the eigenvalues of its covariance.

@@ -1,10 +1,22 @@
 //! Data distributions, as random-access streams of samples.
 
+mod frame;
+mod funnel;
 mod gaussian;
+mod modes;
+mod ring;
+mod sphere;
+mod spiral;
+mod surface;
 mod toy;
 
+pub use funnel::Funnel;
 pub use gaussian::{Gaussian, GaussianMixture, Known};
-pub use toy::{Checkerboard, EightGaussians, SwissRoll, Toy, TwoMoons};
+pub use modes::{GaussianGrid, OrthogonalMixture};
+pub use ring::{Circles, Rings};
+pub use spiral::{Pinwheel, Spirals};
+pub use surface::{Embedded, Manifold, SCurve, Surface};
+pub use toy::{Checkerboard, EightGaussians, Planar, SwissRoll, Toy, TwoMoons};
 
 use std::fmt::Debug;
 
@@ -22,8 +34,14 @@ pub trait Dataset: Debug + Send {
     /// The samples `first..first + count` of the stream, `[count, …]`, float64 on the CPU.
     fn draw(&self, stream: Stream, first: u64, count: usize) -> Tensor;
 
-    /// The distribution in closed form, where there is one.
+    /// The distribution as a mixture of Gaussians, whose denoiser is known, where it is one.
     fn law(&self) -> Option<&Law> {
+        None
+    }
+
+    /// ln p(x) `[N]` in nats of x `[N, …]`, float64 on the CPU; −∞ outside the support. None where the distribution has no
+    /// density or no closed form of it.
+    fn log_density(&self, _x: &Tensor) -> Option<Tensor> {
         None
     }
 }
@@ -34,4 +52,12 @@ fn not_negative(key: &str, value: f64) -> Result<(), Fault> {
         return Ok(());
     }
     Err(Fault::new(key, format!("{value} is not a number of at least 0"), "write 0 or a positive number"))
+}
+
+/// Refuses a count below `least`.
+fn at_least(key: &str, value: usize, least: usize) -> Result<(), Fault> {
+    if value >= least {
+        return Ok(());
+    }
+    Err(Fault::new(key, format!("{value} is too small"), format!("write a whole number of at least {least}")))
 }

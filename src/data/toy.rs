@@ -1,4 +1,4 @@
-//! Two-dimensional classics without a closed-form denoiser.
+//! Two-dimensional classics.
 
 use std::f64::consts::{PI, TAU};
 use std::fmt::Debug;
@@ -19,6 +19,11 @@ pub trait Planar: Debug + Send {
 
     /// The standard deviation of the noise.
     fn noise(&self) -> f64;
+
+    /// ln p(x) `[N]` of x `[N, 2]`, noise included, where it is known; see [`Dataset::log_density`].
+    fn log_density(&self, _x: &Tensor) -> Option<Tensor> {
+        None
+    }
 }
 
 /// A planar distribution as a data set.
@@ -39,6 +44,10 @@ impl<P: Planar> Dataset for Toy<P> {
             row[1] = y + self.0.noise() * row[1];
         }
         Tensor::from_slice(&points).view([-1, 2])
+    }
+
+    fn log_density(&self, x: &Tensor) -> Option<Tensor> {
+        self.0.log_density(x)
     }
 }
 
@@ -83,6 +92,14 @@ impl Planar for Checkerboard {
 
     fn noise(&self) -> f64 {
         0.0
+    }
+
+    fn log_density(&self, x: &Tensor) -> Option<Tensor> {
+        // Eight squares of area one, where ⌊x₁⌋ + ⌊x₂⌋ is even.
+        let even = x.floor().sum_dim_intlist([1i64].as_slice(), false, x.kind()).remainder(2.0).eq(0.0);
+        let black = even.logical_and(&x.abs().amax([1i64].as_slice(), false).le(2.0));
+        let inside = x.select(1, 0).full_like(-8f64.ln());
+        Some(inside.where_self(&black, &inside.full_like(f64::NEG_INFINITY)))
     }
 }
 

@@ -1,8 +1,11 @@
 //! What an experiment may not say although each of its values has the right type.
 
-use super::choices::{EmaSpec, GridSpec, PredictorCorrector, SolverSpec};
-use super::spec::{CompareSpec, FLOOR, LearnedModel, ModelSpec, SampleSpec, Spec, Which};
+use super::choices::{EmaSpec, GridSpec, MetricSpec, PredictorCorrector, SolverSpec};
+use super::model_spec::ModelSpec;
+use super::spec::{CompareSpec, FLOOR, LearnedModel, SampleSpec, Spec, Which};
+use super::truth::{DENSITY, MODES, truth};
 use crate::error::{Fault, Settings, at_least_one, positive};
+use crate::metric::Need;
 
 /// Checks the settings under a key.
 fn under(key: &str, settings: &impl Settings) -> Result<(), Fault> {
@@ -14,25 +17,27 @@ impl Settings for Spec {
         check_name(&self.name)?;
         under("data", &self.data)?;
         under("sde", &self.sde)?;
-        if let ModelSpec::Learned(model) = &self.model {
-            under("model", model)?;
+        match &self.model {
+            ModelSpec::Exact => {}
+            ModelSpec::Empirical(model) => under("model.empirical", model)?,
+            ModelSpec::Learned(model) => under("model", model)?,
         }
-        match (&self.train, &self.model) {
-            (Some(_), ModelSpec::Exact) => {
+        match (&self.train, self.model.word()) {
+            (Some(_), Some(word)) => {
                 return Err(Fault::new(
                     "train",
-                    "there is nothing to train with `model: exact`",
+                    format!("there is nothing to train with `model: {word}`"),
                     "remove `train`, or give `model` a network",
                 ));
             }
-            (Some(train), ModelSpec::Learned(_)) => under("train", train)?,
+            (Some(train), None) => under("train", train)?,
             (None, _) => {}
         }
         if self.model == ModelSpec::Exact && self.data.build()?.law().is_none() {
             return Err(Fault::new(
                 "model",
                 format!("the data set {} has no closed-form denoiser", self.data.name()),
-                "give `model` a network, or choose gaussian, gaussian_mixture or eight_gaussians",
+                "give `model` a network, write `model: empirical`, or choose a Gaussian or a mixture of Gaussians",
             ));
         }
         under("sample", &self.sample)?;
@@ -53,6 +58,7 @@ impl Settings for Spec {
                     ));
                 }
             }
+            check_metrics(self, compare)?;
         }
         Ok(())
     }
@@ -79,6 +85,37 @@ impl Spec {
                       `train.snapshot_every`";
         Err(Fault::new("ema", "`train.ema` does not track this average", remedy))
     }
+}
+
+/// Each metric is told what it needs, and has as many points as it needs.
+fn check_metrics(spec: &Spec, compare: &CompareSpec) -> Result<(), Fault> {
+    let truth = truth(&spec.data)?;
+    let (key, count) = match compare.count {
+        Some(count) => ("compare.count", count),
+        None => ("sample.count", spec.sample.count),
+    };
+    for (i, choice) in compare.metrics.iter().enumerate() {
+        let (name, metric) = (choice.name(), choice.build());
+        let (what, who) = match metric.needs() {
+            Some(Need::Density) if truth.density.is_none() => ("a density", DENSITY),
+            Some(Need::Modes) if truth.modes.is_none() => ("modes", MODES),
+            _ if count < metric.least() => {
+                let problem = format!("{count} points are too few for {name}");
+                return Err(Fault::new(key, problem, format!("write at least {}", metric.least())));
+            }
+            _ => continue,
+        };
+        let instead = match choice {
+            MetricSpec::Kl(_) => ", or write `{kl: {against: sample}}` to compare with the reference data",
+            _ => "",
+        };
+        return Err(Fault::new(
+            format!("compare.metrics[{i}]"),
+            format!("{name} needs data with {what} in closed form, and {} has none", spec.data.name()),
+            format!("choose {who}{instead}"),
+        ));
+    }
+    Ok(())
 }
 
 /// A name becomes a folder, on any file system and without surprises in a shell.
@@ -154,7 +191,12 @@ impl Settings for CompareSpec {
         }
         not_empty("metrics", self.metrics.len(), "metrics: [sliced_wasserstein]")?;
         for (i, metric) in self.metrics.iter().enumerate() {
-            under(&format!("metrics[{i}]"), metric)?;
+            let key = format!("metrics[{i}]");
+            under(&key, metric)?;
+            if let Some(earlier) = self.metrics[..i].iter().position(|earlier| earlier.name() == metric.name()) {
+                let problem = format!("metrics[{earlier}] is {} already", metric.name());
+                return Err(Fault::new(key, problem, "keep one of them: results are listed by name"));
+            }
         }
         at_least_one("repeats", self.repeats)?;
         match self.count {

@@ -16,6 +16,24 @@ choice! {
         checkerboard => Checkerboard(data::Checkerboard),
         /// A spiral.
         swiss_roll => SwissRoll(data::SwissRoll),
+        /// Two concentric circles.
+        circles => Circles(data::Circles),
+        /// Concentric rings.
+        rings => Rings(data::Rings),
+        /// Bent arms around the origin.
+        pinwheel => Pinwheel(data::Pinwheel),
+        /// Spiral arms from the origin.
+        spirals => Spirals(data::Spirals),
+        /// A sheet in the form of an S, in space or its section in the plane.
+        s_curve => SCurve(data::SCurve),
+        /// Neal's funnel, in any dimension.
+        funnel => Funnel(data::Funnel),
+        /// Narrow Gaussians on a square grid.
+        gaussian_grid => GaussianGrid(data::GaussianGrid),
+        /// Gaussians on random orthogonal axes in many dimensions.
+        orthogonal_mixture => OrthogonalMixture(data::OrthogonalMixture),
+        /// A curve or surface embedded in many dimensions.
+        manifold => Manifold(data::Manifold),
         /// One Gaussian of any dimension.
         gaussian => Gaussian(data::Gaussian),
         /// A weighted sum of Gaussians.
@@ -168,7 +186,7 @@ choice! {
 }
 
 choice! {
-    /// A distance between samples and data.
+    /// A measure of how far samples are from data.
     pub enum MetricSpec ("metric") {
         /// The Wasserstein distance, averaged over directions.
         sliced_wasserstein => SlicedWasserstein(metric::SlicedWasserstein),
@@ -176,6 +194,24 @@ choice! {
         mmd => Mmd(metric::Mmd),
         /// The energy distance.
         energy_distance => EnergyDistance(metric::EnergyDistance),
+        /// The Wasserstein distance between Gaussians with the same moments: the root of the Fréchet distance.
+        gaussian_wasserstein => GaussianWasserstein(metric::GaussianWasserstein),
+        /// The Wasserstein distance along the direction where it is largest.
+        max_sliced_wasserstein => MaxSlicedWasserstein(metric::MaxSlicedWasserstein),
+        /// The Wasserstein distance by exact optimal transport, of up to 2,000 points.
+        optimal_transport => OptimalTransport(metric::OptimalTransport),
+        /// The fraction of the modes of the data that are hit.
+        mode_coverage => ModeCoverage(metric::ModeCoverage),
+        /// How far the weights of the modes are from the true ones.
+        mode_weights => ModeWeights(metric::ModeWeights),
+        /// How much better than by chance a classifier tells samples from data.
+        classifier => Classifier(metric::Classifier),
+        /// The Kullback–Leibler divergence of the samples from the data.
+        kl => Kl(metric::Kl),
+        /// How much more probable samples are than data.
+        log_density => LogDensity(metric::LogDensity),
+        /// The distance from the exact solution of the probability-flow ODE, for solvers that draw no noise.
+        trajectory_error => TrajectoryError(metric::TrajectoryError),
     }
 }
 

@@ -1,8 +1,9 @@
 //! What an experiment may say but probably does not mean.
 
-use super::choices::EmaSpec;
+use super::choices::{EmaSpec, MetricSpec};
+use super::model_spec::ModelSpec;
 use super::plan::Plan;
-use super::spec::ModelSpec;
+use super::spec::CompareSpec;
 use crate::train::HalfLife;
 use tch::Kind;
 
@@ -24,6 +25,7 @@ pub fn lint(plan: &Plan) -> Vec<String> {
             ));
         }
     }
+    warnings.extend(plan.spec.compare.iter().flat_map(|compare| lint_metrics(plan, compare)));
     if let (ModelSpec::Learned(_), Some(train)) = (&plan.spec.model, &plan.spec.train) {
         let long = |average: &EmaSpec| match average {
             EmaSpec::HalfLife(HalfLife(half_life)) => (*half_life > 0.5 * train.steps as f64).then_some(*half_life),
@@ -47,6 +49,37 @@ pub fn lint(plan: &Plan) -> Vec<String> {
         warnings.push(format!(
             "{steps} steps are too few for a method of order {order} to show it; take more steps or a lower order"
         ));
+    }
+    warnings
+}
+
+/// Metrics that look at fewer points than are drawn, or at fewer solvers than are compared.
+fn lint_metrics(plan: &Plan, compare: &CompareSpec) -> Vec<String> {
+    let count = compare.count.unwrap_or(plan.spec.sample.count);
+    let mut warnings = Vec::new();
+    for metric in &compare.metrics {
+        match metric {
+            MetricSpec::OptimalTransport(settings) if settings.points < count => warnings.push(format!(
+                "optimal_transport: it compares {} of {count} points; lower compare.count to let it see all",
+                settings.points
+            )),
+            MetricSpec::TrajectoryError(_) => {
+                let noisy: Vec<String> = compare
+                    .entries
+                    .iter()
+                    .filter(|entry| {
+                        let sampler = plan.sampler(&plan.choice(entry), plan.spec.sample.steps(), 0);
+                        plan.draws_noise(&sampler.expect("the experiment was checked"))
+                    })
+                    .map(|entry| entry.label())
+                    .collect();
+                if !noisy.is_empty() {
+                    let noisy = noisy.join(", ");
+                    warnings.push(format!("trajectory_error: it is left out for solvers that draw noise: {noisy}"));
+                }
+            }
+            _ => {}
+        }
     }
     warnings
 }

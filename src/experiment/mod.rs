@@ -4,8 +4,13 @@ mod build;
 mod check;
 mod choice;
 mod choices;
+mod differences;
+mod document;
+mod hash;
 mod lint;
 mod locate;
+mod merge;
+mod model_spec;
 mod observer;
 mod overrides;
 mod plan;
@@ -14,20 +19,25 @@ mod run_dir;
 mod schema;
 mod spec;
 pub mod stage;
+mod sweep;
 mod syntax;
 mod train_spec;
 mod tree;
+mod truth;
 
 pub use choices::{
     CorrectorSpec, DataSpec, EmaSpec, GridSpec, MetricSpec, NetworkSpec, OptimizerSpec, PredictorCorrector,
     ScheduleSpec, SdeSpec, SolverSpec, TimeSpec, WeightingSpec,
 };
+pub use document::Document;
 pub use lint::lint;
+pub use model_spec::{EmpiricalModel, ModelSpec};
 pub use observer::Observer;
 pub use plan::{Choice, Compute, Plan};
-pub use run_dir::RunDir;
-pub use schema::file_schema;
-pub use spec::{CompareSpec, Entry, FLOOR, LearnedModel, ModelSpec, Noise, SampleSpec, Spec, Which};
+pub use run_dir::{RunDir, now};
+pub use schema::schema;
+pub use spec::{CompareSpec, Entry, FLOOR, LearnedModel, Noise, SampleSpec, Spec, Which};
+pub use sweep::{Cell, Sweep};
 pub use train_spec::{Averages, EarlyStop, TrainSpec, Validate};
 
 #[cfg(test)]

@@ -6,11 +6,12 @@ use super::tree::{Tree, words};
 use crate::error::Fault;
 
 /// One `path=value`.
+#[derive(Clone, Debug)]
 pub(super) struct Override {
     /// Where to.
-    steps: Vec<Step>,
+    pub steps: Vec<Step>,
     /// What.
-    value: Tree,
+    pub value: Tree,
 }
 
 impl Override {
@@ -19,11 +20,7 @@ impl Override {
         let Some((place, value)) = text.split_once('=') else {
             return Err(Fault::new("", "there is no `=`", "write path=value, such as train.steps=100"));
         };
-        let steps =
-            steps(place.trim()).filter(|steps| matches!(steps.first(), Some(Step::Key(_)))).ok_or_else(|| {
-                let problem = format!("`{place}` is not a path");
-                Fault::new("", problem, "write keys with dots between them, such as compare.entries[0].solver")
-            })?;
+        let steps = setting(place)?;
         let value = syntax::parse(value).map_err(|broken| {
             let problem = format!("the value is not YAML: {}", broken.fault.problem);
             Fault { problem, ..broken.fault }
@@ -33,7 +30,7 @@ impl Override {
 
     /// Puts the value into the tree. Maps that are missing on the way are made; a bare word gives way to a map with that
     /// one key where the path goes inside it.
-    pub fn apply(self, tree: &mut Tree) -> Result<(), Fault> {
+    pub fn apply(&self, tree: &mut Tree) -> Result<(), Fault> {
         let mut node = tree;
         for (taken, step) in self.steps.iter().enumerate() {
             match (&*node, step) {
@@ -50,9 +47,17 @@ impl Override {
                 )
             })?;
         }
-        *node = self.value;
+        *node = self.value.clone();
         Ok(())
     }
+}
+
+/// The steps to a setting: a path that starts with a key.
+pub(super) fn setting(place: &str) -> Result<Vec<Step>, Fault> {
+    steps(place.trim()).filter(|steps| matches!(steps.first(), Some(Step::Key(_)))).ok_or_else(|| {
+        let problem = format!("`{place}` is not a path");
+        Fault::new("", problem, "write keys with dots between them, such as compare.entries[0].solver")
+    })
 }
 
 /// The child to which a step leads, made if it is the missing key of a map; or what is wrong with its parent.

@@ -4,16 +4,18 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
 use tch::{Device, Kind, Tensor};
 
 use super::choices::{EmaSpec, GridSpec, SolverSpec};
-use super::spec::{Entry, LearnedModel, ModelSpec, Noise, Spec};
+use super::hash::digest;
+use super::model_spec::ModelSpec;
+use super::spec::{Entry, LearnedModel, Noise, Spec};
 use super::train_spec::TrainSpec;
 use crate::data::Dataset;
 use crate::error::{Error, Fault, Result};
 use crate::model::{Builder, Condition, Network, Parameters, Trained};
 use crate::rng::{Purpose, Stream};
+use crate::score::empirical::Empirical;
 use crate::score::exact::{Exact, Law};
 use crate::score::{Counted, Model};
 use crate::sde::Sde;
@@ -78,6 +80,18 @@ impl Plan {
         self.data().law().map(|law| Exact::new(law, self.sde.clone(), self.options()))
     }
 
+    /// The model that needs no training: the exact denoiser of the data, or of points of them; none for a network.
+    pub fn untrained(&self) -> Option<Box<dyn Model>> {
+        match &self.spec.model {
+            ModelSpec::Exact => Some(Box::new(self.exact().expect("the experiment was checked"))),
+            ModelSpec::Empirical(model) => {
+                let points = self.data().draw(Stream::new(self.spec.seed, Purpose::Data), 0, model.points);
+                Some(Box::new(Empirical::new(&points, self.sde.clone(), self.compute.device)))
+            }
+            ModelSpec::Learned(_) => None,
+        }
+    }
+
     /// The network at its initial parameters.
     ///
     /// # Errors
@@ -122,7 +136,7 @@ impl Plan {
     /// When the network is not made for the data.
     pub fn trainer(&self) -> Result<Trainer> {
         let (Some(train), ModelSpec::Learned(model)) = (&self.spec.train, &self.spec.model) else {
-            panic!("an exact model is not trained")
+            panic!("this model is not trained")
         };
         let settings = TrainerSettings {
             steps: train.steps,
@@ -246,6 +260,11 @@ impl Plan {
         }
     }
 
+    /// Whether a sampling run draws any noise after x_T.
+    pub fn draws_noise(&self, sampler: &Sampler) -> bool {
+        self.rehearse(sampler, 0).is_err()
+    }
+
     /// A sampling run from a one-dimensional Gaussian: its evaluations, and whether it came to its end.
     fn on_a_line(&self, sampler: &Sampler, noise: &mut dyn solve::Noise) -> (usize, Result<()>) {
         let options = (Kind::Double, Device::Cpu);
@@ -301,9 +320,4 @@ pub struct Choice<'a> {
     pub grid: &'a GridSpec,
     /// Whether a last step goes to σ = 0.
     pub denoise: bool,
-}
-
-/// The first 12 hexadecimal digits of the SHA-256 of a text.
-fn digest(text: &str) -> String {
-    Sha256::digest(text).iter().take(6).map(|byte| format!("{byte:02x}")).collect()
 }

@@ -223,14 +223,19 @@ fn visit_list<'de, V: Visitor<'de>>(items: &[Tree], visitor: V) -> Result<V::Val
 }
 
 fn visit_map<'de, V: Visitor<'de>>(entries: &[(String, Tree)], visitor: V) -> Result<V::Value, Invalid> {
-    for (i, (key, _)) in entries.iter().enumerate() {
-        if entries[..i].iter().any(|(earlier, _)| earlier == key) {
-            let fault = Fault::new("", format!("the key `{key}` stands here twice"), "keep one of them");
-            return Err(Invalid { fault, key: Some(key.clone()) });
-        }
+    if let Some(invalid) = twice(entries) {
+        return Err(invalid);
     }
     let nodes = entries.iter().map(|(key, tree)| (Key(key), Node { tree, step: Some(Step::Key(key.clone())) }));
     visitor.visit_map(MapDeserializer::new(nodes))
+}
+
+/// What is wrong with a map in which a key stands twice, if one does.
+pub(super) fn twice(entries: &[(String, Tree)]) -> Option<Invalid> {
+    let again = |(i, (key, _)): &(usize, &(String, Tree))| entries[..*i].iter().any(|(earlier, _)| earlier == key);
+    let (_, (key, _)) = entries.iter().enumerate().find(again)?;
+    let fault = Fault::new("", format!("the key `{key}` stands here twice"), "keep one of them");
+    Some(Invalid { fault, key: Some(key.clone()) })
 }
 
 /// A key, which whatever is wrong with it names as the culprit.

@@ -39,6 +39,12 @@ struct Provenance<'a> {
     started: String,
 }
 
+/// The time, as it stands in the names of folders: 20240131-235959, in UTC.
+pub fn now() -> String {
+    let format = format_description!("[year][month][day]-[hour][minute][second]");
+    time::OffsetDateTime::now_utc().format(format).expect("a date has all these parts")
+}
+
 impl RunDir {
     /// A new folder for a run of `plan`, with the resolved experiment and its provenance in it.
     ///
@@ -48,11 +54,7 @@ impl RunDir {
         let now = time::OffsetDateTime::now_utc();
         let path = match out {
             Some(path) => path.to_owned(),
-            None => {
-                let format = format_description!("[year][month][day]-[hour][minute][second]");
-                let when = now.format(format).expect("a date has all these parts");
-                Path::new("runs").join(&plan.spec.name).join(format!("{when}-{}", plan.hash()))
-            }
+            None => Path::new("runs").join(&plan.spec.name).join(format!("{}-{}", self::now(), plan.hash())),
         };
         let unwritable = |source| Error::Unwritable { path: path.clone(), source };
         fs::create_dir_all(&path).map_err(unwritable)?;
@@ -100,11 +102,18 @@ impl RunDir {
     /// # Errors
     /// When its experiment.yaml cannot be read.
     pub fn is_of(&self, plan: &Plan) -> Result<bool> {
+        Ok(self.spec()?.training_hash() == plan.training_hash())
+    }
+
+    /// Its experiment.
+    ///
+    /// # Errors
+    /// When its experiment.yaml cannot be read.
+    pub fn spec(&self) -> Result<Spec> {
         let path = self.file("experiment.yaml");
         let text = fs::read_to_string(&path)
             .map_err(|e| Error::file(&path, e.to_string(), "give a folder such as runs/NAME/WHEN-HASH"))?;
-        let spec = Spec::parse(&text, &path.display().to_string(), &[])?;
-        Ok(spec.training_hash() == plan.training_hash())
+        Spec::parse(&text, &path.display().to_string(), &[])
     }
 
     /// Writes the resolved experiment anew, for a run that goes on with other settings.

@@ -1,19 +1,13 @@
 //! The typed form of an experiment file.
 
-use super::choice::unknown;
 use super::choices::{DataSpec, EmaSpec, GridSpec, MetricSpec, NetworkSpec, SdeSpec, SolverSpec};
-use super::locate::{Step, line, steps};
-use super::overrides::Override;
+use super::model_spec::ModelSpec;
 use super::read::{Invalid, read};
-use super::syntax;
 use super::train_spec::TrainSpec;
 use super::tree::Tree;
-use crate::error::{Error, Fault, Result, Settings};
+use crate::error::{Fault, Settings};
 use crate::model::Prediction;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{self, Deserializer, MapAccess, Visitor};
-use serde::{Deserialize, Serialize, Serializer};
-use std::fmt;
+use serde::{Deserialize, Serialize};
 
 /// An experiment: what to learn, with what, and how to sample and compare.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -31,9 +25,10 @@ pub struct Spec {
     pub data: DataSpec,
     /// The process that turns data into noise.
     pub sde: SdeSpec,
-    /// What tells the score: a network to be trained, or the exact score where the data have one.
+    /// What tells the score: a network to be trained, the exact score where the data have one, or that of finitely many
+    /// points of them.
     pub model: ModelSpec,
-    /// How to train the network; there is none with the exact model.
+    /// How to train the network; only networks are trained.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub train: Option<TrainSpec>,
     /// How to draw samples.
@@ -42,15 +37,6 @@ pub struct Spec {
     /// Which solvers to compare, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compare: Option<CompareSpec>,
-}
-
-/// What tells the score.
-#[derive(Clone, Debug, PartialEq)]
-pub enum ModelSpec {
-    /// The exact score, for data that have one in closed form.
-    Exact,
-    /// A network to be trained.
-    Learned(LearnedModel),
 }
 
 /// A network and what it predicts.
@@ -226,45 +212,13 @@ impl Entry {
 }
 
 impl Spec {
-    /// Reads an experiment from the text of a file, with `path=value` overrides in their order.
-    ///
-    /// The text must make sense by itself, so that a fault is either of the file or of an override.
-    ///
-    /// # Errors
-    /// [`Error::Experiment`] with the first thing that cannot be, and its line or its override.
-    pub fn parse(text: &str, file: &str, overrides: &[String]) -> Result<Self> {
-        let mut tree = syntax::parse(text).map_err(|broken| {
-            let place = match broken.position {
-                Some((line, column)) => format!("{file}:{line}:{column}"),
-                None => file.to_owned(),
-            };
-            error(place, broken.fault)
-        })?;
-        let mut outcome = Self::understand(&tree);
-        if let Err(invalid) = outcome {
-            return Err(in_file(invalid, file, text, &tree));
-        }
-        // A fault is laid at the door of the override with which it appears.
-        let mut culprit = "";
-        for text in overrides {
-            Override::parse(text)
-                .and_then(|change| change.apply(&mut tree))
-                .map_err(|fault| error(format!("--set {text}"), fault))?;
-            let next = Self::understand(&tree);
-            if next != outcome {
-                culprit = text;
-            }
-            outcome = next;
-        }
-        outcome.map_err(|invalid| in_override(invalid, culprit))
-    }
-
     /// The experiment as YAML, with everything that has a default written out.
     pub fn to_yaml(&self) -> String {
         serde_yaml::to_string(self).expect("plain maps, lists, numbers and texts can always be written")
     }
 
-    fn understand(tree: &Tree) -> Result<Self, Invalid> {
+    /// Reads and checks a tree.
+    pub(super) fn understand(tree: &Tree) -> Result<Self, Invalid> {
         if *tree == Tree::Null {
             let remedy = "write at least the keys name, data, sde and model";
             return Err(Fault::new("", "there is nothing in this experiment", remedy).into());
@@ -276,85 +230,5 @@ impl Spec {
         spec.check()?;
         spec.sample.steps = Some(spec.sample.steps());
         Ok(spec)
-    }
-}
-
-fn error(place: String, fault: Fault) -> Error {
-    Error::Experiment { place, problem: fault.problem, remedy: fault.remedy }
-}
-
-/// The way to what is invalid, down to the key at fault.
-fn way(invalid: &Invalid) -> Vec<Step> {
-    let mut way = steps(&invalid.fault.key).unwrap_or_default();
-    way.extend(invalid.key.clone().map(Step::Key));
-    way
-}
-
-fn in_file(invalid: Invalid, file: &str, text: &str, tree: &Tree) -> Error {
-    let mut place = file.to_owned();
-    if let Some(line) = line(text, tree, &way(&invalid)) {
-        place += &format!(":{line}");
-    }
-    if !invalid.fault.key.is_empty() {
-        place += &format!(": {}", invalid.fault.key);
-    }
-    error(place, invalid.fault)
-}
-
-fn in_override(invalid: Invalid, text: &str) -> Error {
-    let mut place = format!("--set {text}");
-    let named = text.split_once('=').and_then(|(place, _)| steps(place.trim()));
-    if !invalid.fault.key.is_empty() && named != Some(way(&invalid)) {
-        place += &format!(": {}", invalid.fault.key);
-    }
-    error(place, invalid.fault)
-}
-
-impl Serialize for ModelSpec {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            ModelSpec::Exact => serializer.serialize_str("exact"),
-            ModelSpec::Learned(model) => model.serialize(serializer),
-        }
-    }
-}
-
-impl schemars::JsonSchema for ModelSpec {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "ModelSpec".into()
-    }
-
-    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        let exact = schemars::json_schema!({
-            "const": "exact", "description": "The exact score, for data that have one in closed form."
-        });
-        schemars::json_schema!({ "oneOf": [exact, generator.subschema_for::<LearnedModel>()] })
-    }
-}
-
-impl<'de> Deserialize<'de> for ModelSpec {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ExactOrLearned;
-
-        impl<'de> Visitor<'de> for ExactOrLearned {
-            type Value = ModelSpec;
-
-            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.write_str("a model; write `exact`, or a map such as {network: mlp, predict: noise}")
-            }
-
-            fn visit_str<E: de::Error>(self, word: &str) -> Result<ModelSpec, E> {
-                match word {
-                    "exact" => Ok(ModelSpec::Exact),
-                    _ => Err(E::custom(unknown("model", word, &["exact", "{network: …, predict: …}"]))),
-                }
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<ModelSpec, A::Error> {
-                LearnedModel::deserialize(MapAccessDeserializer::new(map)).map(ModelSpec::Learned)
-            }
-        }
-
-        deserializer.deserialize_any(ExactOrLearned)
     }
 }

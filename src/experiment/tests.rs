@@ -4,7 +4,7 @@ mod messages;
 mod overrides;
 mod properties;
 
-use super::{DataSpec, GridSpec, ModelSpec, Noise, SolverSpec, Spec};
+use super::{DataSpec, EmpiricalModel, GridSpec, ModelSpec, Noise, SolverSpec, Spec};
 use crate::model::Prediction;
 
 /// The example of the design, whose lines the messages below name.
@@ -67,6 +67,10 @@ fn four_keys_are_enough() {
     assert_eq!(spec.sample.steps, Some(20));
     let exact = parse("{name: x, data: eight_gaussians, sde: edm, model: exact}", &[]).unwrap();
     assert_eq!((exact.model, exact.train), (ModelSpec::Exact, None));
+    for (text, points) in [("empirical", 4096), ("{empirical: }", 4096), ("{empirical: {points: 7}}", 7)] {
+        let empirical = parse(&format!("{{name: x, data: checkerboard, sde: edm, model: {text}}}"), &[]).unwrap();
+        assert_eq!((empirical.model, empirical.train), (ModelSpec::Empirical(EmpiricalModel { points }), None));
+    }
 }
 
 #[test]

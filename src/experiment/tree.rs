@@ -1,7 +1,8 @@
 //! YAML as a tree of plain values, with every key as it was written, twice if it was written twice.
 
-use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Unexpected, Visitor};
+use serde::ser::{SerializeMap, Serializer};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// A YAML value.
@@ -17,6 +18,19 @@ pub(super) enum Tree {
 }
 
 impl Tree {
+    /// The value of a key, if this is a map that has it.
+    pub fn get(&self, key: &str) -> Option<&Tree> {
+        let Tree::Map(entries) = self else { return None };
+        entries.iter().find(|(name, _)| name == key).map(|(_, value)| value)
+    }
+
+    /// Takes a key and its value out of a map.
+    pub fn take(&mut self, key: &str) -> Option<Tree> {
+        let Tree::Map(entries) = self else { return None };
+        let position = entries.iter().position(|(name, _)| name == key)?;
+        Some(entries.remove(position).1)
+    }
+
     /// This value, for a message that says what was found.
     pub fn found(&self) -> Unexpected<'_> {
         match self {
@@ -30,6 +44,45 @@ impl Tree {
             Tree::Text(text) => Unexpected::Str(text),
             Tree::List(_) => Unexpected::Seq,
             Tree::Map(_) => Unexpected::Map,
+        }
+    }
+}
+
+/// The value on one line, as an experiment could say it.
+impl fmt::Display for Tree {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Tree::Null => f.write_str("null"),
+            Tree::Bool(value) => write!(f, "{value}"),
+            Tree::Whole(number) => write!(f, "{number}"),
+            Tree::Real(number) => write!(f, "{number:?}"),
+            Tree::Text(text) => f.write_str(text),
+            Tree::List(items) => {
+                let items: Vec<_> = items.iter().map(Tree::to_string).collect();
+                write!(f, "[{}]", items.join(", "))
+            }
+            Tree::Map(entries) => {
+                let entries: Vec<_> = entries.iter().map(|(key, value)| format!("{key}: {value}")).collect();
+                write!(f, "{{{}}}", entries.join(", "))
+            }
+        }
+    }
+}
+
+impl Serialize for Tree {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Tree::Null => serializer.serialize_unit(),
+            Tree::Bool(value) => serializer.serialize_bool(*value),
+            Tree::Whole(number) => serializer.serialize_i128(*number),
+            Tree::Real(number) => serializer.serialize_f64(*number),
+            Tree::Text(text) => serializer.serialize_str(text),
+            Tree::List(items) => serializer.collect_seq(items),
+            Tree::Map(entries) => {
+                let mut map = serializer.serialize_map(Some(entries.len()))?;
+                entries.iter().try_for_each(|(key, value)| map.serialize_entry(key, value))?;
+                map.end()
+            }
         }
     }
 }

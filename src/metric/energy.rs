@@ -1,10 +1,9 @@
 //! The energy distance.
 
-use ndarray::ArrayView2;
 use serde::{Deserialize, Serialize};
 
 use super::pairwise::{Kernel, discrepancy};
-use super::{Estimate, Metric, check_shapes};
+use super::{Estimate, Metric, Question};
 use crate::error::Settings;
 
 /// The energy distance, as an unbiased U-statistic (Székely & Rizzo, 2013).
@@ -30,8 +29,13 @@ impl Metric for EnergyDistance {
         "Energy distance"
     }
 
-    fn distance(&self, x: ArrayView2<f64>, y: ArrayView2<f64>) -> Estimate {
-        check_shapes(self, x, y, 4);
+    fn least(&self) -> usize {
+        4
+    }
+
+    fn measure(&self, question: &Question) -> Estimate {
+        question.check(self);
+        let Question { x, data: y, .. } = *question;
         discrepancy(&NegativeDistance, x, y)
     }
 }

@@ -4,7 +4,7 @@ use ndarray::{ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
 
 use super::pairwise::{Cloud, Kernel, discrepancy};
-use super::{Estimate, Metric, check_shapes};
+use super::{Estimate, Metric, Question};
 use crate::error::{Fault, Settings, positive};
 
 /// How many points of the reference the median heuristic looks at.
@@ -52,8 +52,13 @@ impl Metric for Mmd {
         "MMD²"
     }
 
-    fn distance(&self, x: ArrayView2<f64>, y: ArrayView2<f64>) -> Estimate {
-        check_shapes(self, x, y, 4);
+    fn least(&self) -> usize {
+        4
+    }
+
+    fn measure(&self, question: &Question) -> Estimate {
+        question.check(self);
+        let Question { x, data: y, .. } = *question;
         let bandwidth = self.bandwidth_for(y);
         discrepancy(&Gaussian { rate: -0.5 / (bandwidth * bandwidth) }, x, y)
     }

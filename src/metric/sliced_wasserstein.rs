@@ -9,7 +9,7 @@ use rand::{SeedableRng, rngs::Xoshiro256PlusPlus};
 use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 
-use super::{Estimate, Metric, check_shapes};
+use super::{Estimate, Metric, Question};
 use crate::error::{Fault, Settings, at_least_one};
 
 /// Directions whose projections are in memory at a time.
@@ -67,8 +67,13 @@ impl Metric for SlicedWasserstein {
         "Sliced W₂"
     }
 
-    fn distance(&self, x: ArrayView2<f64>, y: ArrayView2<f64>) -> Estimate {
-        check_shapes(self, x, y, 2);
+    fn least(&self) -> usize {
+        2
+    }
+
+    fn measure(&self, question: &Question) -> Estimate {
+        question.check(self);
+        let Question { x, data: y, .. } = *question;
         let directions = self.directions(x.ncols());
         let mut costs = Array1::zeros(directions.nrows());
         let mut phi = Array1::zeros(x.nrows());
@@ -85,20 +90,17 @@ impl Metric for SlicedWasserstein {
             psi += &v.sum_axis(Axis(0));
         }
         let count = costs.len() as f64;
-        let value = (costs.sum() / count).sqrt();
         let mut variance = (phi / count).var(1.0) / x.nrows() as f64 + (psi / count).var(1.0) / y.nrows() as f64;
         if x.ncols() > 2 {
             variance += costs.var(1.0) / count;
         }
-        // Samples that coincide have constant potentials: no error, rather than 0/0.
-        let standard_error = if value == 0.0 { 0.0 } else { variance.sqrt() / (2.0 * value) };
-        Estimate { value, standard_error }
+        Estimate::root(costs.sum() / count, variance)
     }
 }
 
 impl SlicedWasserstein {
     /// Unit vectors `[L, D]` over which to average.
-    fn directions(&self, dimension: usize) -> Array2<f64> {
+    pub(super) fn directions(&self, dimension: usize) -> Array2<f64> {
         match dimension {
             1 => arr2(&[[1.0]]),
             // W₂² has period π in the angle, where the rectangle rule converges as fast as smoothness allows.
@@ -135,35 +137,43 @@ fn project(directions: ArrayView2<f64>, points: ArrayView2<f64>) -> Array2<f64> 
 /// Optimal transport of `u` `[N]` to `v` `[M]` on the line (Peyré & Cuturi, 2019, section 2.6): returns W₂², and
 /// replaces each point by its Kantorovich potential, up to one constant for each side.
 ///
-/// The quantile functions are merged: mass moves in steps that end where a point of either side is used up. Along
-/// the way φ(u) + ψ(v) = (u − v)², so that φ(u') − φ(u) = (u' − u)(u' + u − 2v) if the same v serves both. Where both
-/// sides end at once the potentials are not unique, and v is replaced by the middle of its two values.
-fn transport(u: &mut [f64], v: &mut [f64]) -> f64 {
+/// Along the way φ(u) + ψ(v) = (u − v)², so that φ(u') − φ(u) = (u' − u)(u' + u − 2v) if the same v serves both. Where
+/// both sides end at once the potentials are not unique, and v is replaced by the middle of its two values.
+pub(super) fn transport(u: &mut [f64], v: &mut [f64]) -> f64 {
     let (n, m) = (u.len(), v.len());
     let (sorted_u, sorted_v) = (sorted(u), sorted(v));
-    let (mut i, mut j, mut phi, mut psi, mut cost) = (0, 0, 0.0, 0.0, 0.0);
-    // Mass is counted in units of 1/(NM), without rounding: a point of u holds M of them, a point of v holds N.
-    let mut moved = 0;
-    loop {
+    let (mut phi, mut psi, mut cost) = (0.0, 0.0, 0.0);
+    let (mut last_from, mut last_to) = (sorted_u[0].0, sorted_v[0].0);
+    for (i, j, mass) in quantile_steps(n, m) {
         let ((from, at), (to, onto)) = (sorted_u[i], sorted_v[j]);
+        phi += (from - last_from) * ((from - last_to) + (last_from - to));
+        psi += (to - last_to) * ((to - last_from) + (last_to - from));
         (u[at], v[onto]) = (phi, psi);
+        cost += mass as f64 * (from - to) * (from - to);
+        (last_from, last_to) = (from, to);
+    }
+    cost / (n * m) as f64
+}
+
+/// The quantile functions of N and M points, merged: from left to right, which point of each side moves to which, and
+/// how much of it. A step ends where a point of either side is used up.
+///
+/// Mass is counted in units of 1/(NM), without rounding: a point of the first side holds M of them, one of the second N.
+pub(super) fn quantile_steps(n: usize, m: usize) -> impl Iterator<Item = (usize, usize, usize)> {
+    let (mut i, mut j, mut moved) = (0, 0, 0);
+    std::iter::from_fn(move || {
         let (u_ends, v_ends) = ((i + 1) * m, (j + 1) * n);
         let end = u_ends.min(v_ends);
-        cost += (end - moved) as f64 * (from - to) * (from - to);
-        if end == n * m {
-            return cost / (n * m) as f64;
-        }
+        let step = (moved < n * m).then_some((i, j, end - moved));
         moved = end;
         i += usize::from(u_ends == end);
         j += usize::from(v_ends == end);
-        let (next_from, next_to) = (sorted_u[i].0, sorted_v[j].0);
-        phi += (next_from - from) * ((next_from - to) + (from - next_to));
-        psi += (next_to - to) * ((next_to - from) + (to - next_from));
-    }
+        step
+    })
 }
 
 /// The values in ascending order, each with its place.
-fn sorted(values: &[f64]) -> Vec<(f64, usize)> {
+pub(super) fn sorted(values: &[f64]) -> Vec<(f64, usize)> {
     let mut sorted: Vec<_> = values.iter().copied().zip(0..).collect();
     sorted.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
     sorted

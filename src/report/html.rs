@@ -44,6 +44,8 @@ pub enum Block {
     },
     /// A table.
     Table(Table),
+    /// A list of pairs of a text and the relative path of a file that it leads to.
+    Links(Vec<(String, String)>),
     /// Text whose spaces and line ends matter, such as an experiment in YAML.
     Preformatted(String),
 }
@@ -107,6 +109,13 @@ impl Block {
             }
             Block::Figure { figure, caption } => write_figure(html, figure, &escape(caption)),
             Block::Table(table) => html.push_str(&table.to_html()),
+            Block::Links(links) => {
+                html.push_str("<ul>\n");
+                for (text, path) in links {
+                    let _ = writeln!(html, "<li><a href=\"{}\">{}</a></li>", escape(&address(path)), escape(text));
+                }
+                html.push_str("</ul>\n");
+            }
             Block::Preformatted(text) => {
                 let _ = writeln!(html, "<pre tabindex=\"0\"><code>{}</code></pre>", escape(text));
             }
@@ -130,6 +139,15 @@ fn write_figure(html: &mut String, figure: &Rendered, caption: &str) {
         );
     }
     let _ = write!(html, "</div>\n<figcaption>{caption}</figcaption>\n</figure>\n");
+}
+
+/// A relative path as an address: what means something in addresses is spelled in bytes, and `./` keeps the rest from
+/// being taken for one of another kind, such as `script:`.
+fn address(path: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/.-_=,+~".contains(&byte);
+    let spelled = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    let prefix = if path.starts_with('/') { "" } else { "./" };
+    prefix.chars().map(String::from).chain(path.bytes().map(spelled)).collect()
 }
 
 /// Text as it can stand between tags and in quoted attributes.
@@ -188,6 +206,7 @@ mod tests {
             Block::Figure { figure: drawing(100_000), caption: nasty() },
             Block::Table(table),
             Block::Preformatted(nasty()),
+            Block::Links(vec![(nasty(), nasty())]),
         ];
         let section = Section { heading: nasty(), blocks };
         let page = Page {
@@ -212,6 +231,13 @@ mod tests {
         }
         assert!(html.contains("<a href=\"#section-1\">Two</a>") && html.contains("id=\"section-1\""));
         assert!(html.contains("<svg role=\"img\" aria-label=\"a\" width=\"1\">"));
+    }
+
+    #[test]
+    fn links_are_relative_addresses() {
+        assert_eq!(address("sde=ve,seed=1/report.html"), "./sde=ve,seed=1/report.html");
+        assert_eq!(address("javascript:a b?#%"), "./javascript%3Aa%20b%3F%23%25");
+        assert_eq!(address("/runs/ü"), "/runs/%C3%BC");
     }
 
     #[test]

@@ -7,8 +7,8 @@ use super::panels::title;
 use super::plot::{Furniture, Legend, Plot, Sample, nothing};
 use super::theme::{LINE, MARGIN, fade, style};
 
-/// The loss over training steps: each series as a faint line and, where asked for, a smoothed one on top. The ordinate
-/// is logarithmic if the losses are positive and span more than a factor of ten.
+/// The loss over training steps: each series as a line; a smoothed one, if it stands alone, over its own values as a
+/// faint line. The ordinate is logarithmic if the losses are positive and span more than a factor of ten.
 #[derive(Clone, Debug)]
 pub struct LossCurve {
     /// The title; may be empty.
@@ -30,7 +30,7 @@ pub struct LossSeries {
     pub label: String,
     /// Pairs of abscissa and loss, ascending; the line breaks at losses that are not finite.
     pub points: Vec<(f64, f64)>,
-    /// Whether to draw a running mean (over a fortieth of the series) and the losses themselves faintly.
+    /// Whether to draw a running mean (over a fortieth of the series) instead of the losses themselves.
     pub smooth: bool,
 }
 
@@ -74,20 +74,38 @@ impl LossCurve {
     }
 }
 
+impl LossCurve {
+    /// The faint lines of several series would hide one another.
+    fn shows_values(&self) -> bool {
+        self.series.len() == 1
+    }
+
+    fn legend(&self) -> Legend {
+        let entries = self.series.iter().enumerate().map(|(index, series)| {
+            let note = match (series.smooth, self.shows_values()) {
+                (true, true) => " (running mean; faint: every value)",
+                _ => "",
+            };
+            let marked = series.points.len() <= FEW && !series.smooth;
+            (format!("{}{note}", series.label), Sample::Line { style: style(index), width: LINE, marked })
+        });
+        Legend::new(entries.collect(), WIDTH - 2.0 * MARGIN)
+    }
+}
+
+const WIDTH: f64 = 720.0;
+/// The height of a figure with a legend of one row.
+const HEIGHT: f64 = 420.0;
+
 impl Figure for LossCurve {
     fn size(&self) -> (u32, u32) {
-        (720, 420)
+        (WIDTH as u32, (HEIGHT - Legend::ROW + self.legend().strip_height().max(Legend::ROW)).ceil() as u32)
     }
 
     fn draw(&self, canvas: &mut Canvas) {
         title(canvas, &self.title);
         let bounds = canvas.bounds();
-        let entries = self.series.iter().enumerate().map(|(index, series)| {
-            let note = if series.smooth { " (running mean; faint: every value)" } else { "" };
-            let marked = series.points.len() <= FEW && !series.smooth;
-            (format!("{}{note}", series.label), Sample::Line { style: style(index), width: LINE, marked })
-        });
-        let legend = Legend::new(entries.collect(), bounds.width() - 2.0 * MARGIN);
+        let legend = self.legend();
         let header = if self.title.is_empty() { MARGIN } else { MARGIN + 24.0 };
         legend.draw_strip(canvas, (MARGIN, header));
         let (x, y) = self.axes();
@@ -102,7 +120,8 @@ impl Figure for LossCurve {
             y,
         );
         plot.draw_grid(canvas);
-        for (index, series) in self.series.iter().enumerate().filter(|(_, series)| series.smooth) {
+        let faint = |(_, series): &(usize, &LossSeries)| series.smooth && self.shows_values();
+        for (index, series) in self.series.iter().enumerate().filter(faint) {
             let faint = Stroke::solid(fade(style(index).color, 0.28), HAIRLINE);
             plot.curve(canvas, &extremes(&series.points), &faint);
         }

@@ -184,9 +184,11 @@ pub(crate) struct Legend {
 
 const SAMPLE: f64 = 30.0;
 const ENTRY_GAP: f64 = 18.0;
-const ROW: f64 = 19.0;
 
 impl Legend {
+    /// The height of a row.
+    pub(crate) const ROW: f64 = 19.0;
+
     /// A legend no wider than `room`; names that need more are shortened in the middle.
     pub(crate) fn new(entries: Vec<(String, Sample)>, room: f64) -> Self {
         let shorten = |(name, sample): (String, Sample)| (TICK_FACE.shorten(&name, room - SAMPLE - 8.0), sample);
@@ -209,7 +211,7 @@ impl Legend {
         for (name, _) in &self.entries {
             let width = Self::entry_width(name);
             if x > 0.0 && x + width > room {
-                (x, y) = (0.0, y + ROW);
+                (x, y) = (0.0, y + Self::ROW);
             }
             places.push((x, y));
             x += width + ENTRY_GAP;
@@ -219,7 +221,7 @@ impl Legend {
 
     /// The height of the legend in rows as wide as its room.
     pub(crate) fn strip_height(&self) -> f64 {
-        self.flow(self.room).last().map_or(0.0, |(_, y)| y + ROW)
+        self.flow(self.room).last().map_or(0.0, |(_, y)| y + Self::ROW)
     }
 
     /// Draws the entries in rows as wide as the legend's room.
@@ -234,7 +236,7 @@ impl Legend {
 
     fn draw(&self, canvas: &mut Canvas, corner: Place, room: f64) {
         for ((name, sample), (x, y)) in self.entries.iter().zip(self.flow(room)) {
-            let (x, y) = (corner.0 + x, corner.1 + y + ROW / 2.0);
+            let (x, y) = (corner.0 + x, corner.1 + y + Self::ROW / 2.0);
             match *sample {
                 Sample::Line { style, width, marked } => {
                     let stroke = Stroke { color: style.color, width, dash: style.dash };

@@ -11,7 +11,7 @@ use tch::{Device, Kind, Tensor};
 use super::{Denoiser, Model};
 use crate::error::Fault;
 use crate::rng::Stream;
-use crate::sde::Sde;
+use crate::sde::{Edm, Sde};
 use crate::tensor;
 
 /// A mixture Σ_k w_k N(μ_k, U_k diag(Λ_k) U_kᵀ), in float64 on the CPU; one component makes it a Gaussian.
@@ -33,6 +33,14 @@ impl Law {
         assert_eq!(mean.len(), spectrum.len(), "a mean and a spectrum of different length");
         let row = |values: &[f64]| Tensor::from_slice(values).unsqueeze(0);
         Law { weights: vec![1.0], means: row(mean), eigenvalues: row(spectrum), basis: None }
+    }
+
+    /// Σ_k N(μ_k, v I)/K: equal weights, means `[K, D]` and one variance v ≥ 0 for all coordinates. There is no basis
+    /// to store or to multiply with, so D may be large.
+    pub fn isotropic(means: &Tensor, variance: f64) -> Self {
+        let means = means.to_device(Device::Cpu).to_kind(Kind::Double);
+        let count = means.size()[0] as usize;
+        Law { weights: vec![1.0 / count as f64; count], eigenvalues: means.full_like(variance), means, basis: None }
     }
 
     /// N(μ, Σ).
@@ -73,6 +81,22 @@ impl Law {
         })
     }
 
+    /// The components, one at least.
+    pub fn components(&self) -> Vec<Component> {
+        let dim = self.dim() as i64;
+        let basis = |k| match &self.basis {
+            Some(basis) => basis.get(k),
+            None => Tensor::eye(dim, (Kind::Double, Device::Cpu)),
+        };
+        let component = |(k, &weight): (i64, &f64)| Component {
+            weight,
+            mean: self.means.get(k),
+            eigenvalues: self.eigenvalues.get(k),
+            basis: basis(k),
+        };
+        (0..).zip(&self.weights).map(component).collect()
+    }
+
     /// D, the number of coordinates.
     pub fn dim(&self) -> usize {
         self.means.size()[1] as usize
@@ -98,6 +122,13 @@ impl Law {
         x + self.means.index_select(0, &component)
     }
 
+    /// ln p(x) `[N]` in nats of x `[N, …]`; none where a covariance is singular, for then there is no density.
+    pub fn log_density(&self, x: &Tensor) -> Option<Tensor> {
+        let sde = Arc::new(Edm::default());
+        let regular = self.eigenvalues.min().double_value(&[]) > 0.0;
+        regular.then(|| Exact::new(self, sde.clone(), (Kind::Double, x.device())).log_density(x, sde.time_of_data()))
+    }
+
     /// The component at quantile `u` ∈ (0, 1] of the weights.
     fn component(&self, u: f64) -> i64 {
         let mut total = 0.0;
@@ -107,6 +138,19 @@ impl Law {
         });
         at.unwrap_or(self.weights.len() - 1) as i64
     }
+}
+
+/// A component w N(μ, U diag(Λ) Uᵀ) of a [`Law`], in float64 on the CPU.
+#[derive(Debug)]
+pub struct Component {
+    /// w.
+    pub weight: f64,
+    /// μ `[D]`.
+    pub mean: Tensor,
+    /// Λ `[D]`.
+    pub eigenvalues: Tensor,
+    /// U `[D, D]`, eigenvectors in columns.
+    pub basis: Tensor,
 }
 
 /// The exact denoiser of a [`Law`] under any process, in the kind and on the device that it was made for.

@@ -1,5 +1,6 @@
 //! A model is its denoiser D(x, t) = E[x₀ | x_t = x]; noise, score and velocity are algebra on one evaluation.
 
+pub mod empirical;
 pub mod exact;
 
 use std::cell::Cell;

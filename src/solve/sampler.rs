@@ -49,6 +49,16 @@ impl Schedule {
         self.stepping().steps()
     }
 
+    /// The same way, from the first time to the last, under error control.
+    pub fn controlled(&self, sde: &dyn Sde, tolerance: Tolerance) -> Schedule {
+        let between = self.between(sde);
+        let finish = match self {
+            Schedule::Times(times) => times.last().copied().filter(|&last| last != between.1),
+            Schedule::Adaptive { finish, .. } => *finish,
+        };
+        Schedule::Adaptive { tolerance, between, finish }
+    }
+
     /// The first time, and the last at which there is noise.
     fn between(&self, sde: &dyn Sde) -> (f64, f64) {
         match self {

@@ -11,10 +11,11 @@ use crate::error::{Error, Result};
 use crate::experiment::observer::Observer;
 use crate::experiment::plan::{Choice, Plan};
 use crate::experiment::spec::{CompareSpec, FLOOR};
+use crate::experiment::truth::{flow, truth};
 use crate::file::write_whole;
-use crate::metric::Metric;
+use crate::metric::{Metric, Need, Question, Truth};
 use crate::score::Model;
-use crate::solve::prior;
+use crate::solve::{Sampler, Schedule, Tolerance, prior};
 use crate::tensor;
 
 /// One measured distance: a line of `compare.csv`.
@@ -34,7 +35,7 @@ pub struct Cell {
     pub seconds: f64,
     /// The name of the metric.
     pub metric: String,
-    /// The distance; NaN where the run diverged.
+    /// Its value; NaN where the run diverged.
     pub value: f64,
     /// The metric's own standard error.
     pub standard_error: f64,
@@ -55,6 +56,18 @@ struct Job<'a> {
     steps: Option<usize>,
 }
 
+/// What all repeats share.
+struct Subject<'a> {
+    plan: &'a Plan,
+    model: &'a dyn Model,
+    metrics: Vec<Box<dyn Metric>>,
+    truth: Truth,
+    /// The tolerance of the probability flow, if a metric needs it.
+    tolerance: Option<Tolerance>,
+    count: usize,
+    observer: &'a dyn Observer,
+}
+
 /// Runs the comparison that the experiment asks for.
 ///
 /// # Errors
@@ -62,15 +75,21 @@ struct Job<'a> {
 pub fn compare(plan: &Plan, spec: &CompareSpec, model: &dyn Model, observer: &dyn Observer) -> Result<Comparison> {
     let count = spec.count.unwrap_or(plan.spec.sample.count);
     let metrics: Vec<Box<dyn Metric>> = spec.metrics.iter().map(|metric| metric.build()).collect();
+    let tolerance = metrics.iter().find_map(|metric| match metric.needs() {
+        Some(Need::Flow { tolerance }) => Some(Tolerance { rtol: tolerance, atol: tolerance }),
+        _ => None,
+    });
+    let truth = truth(&plan.spec.data).expect("the experiment was checked");
+    let subject = Subject { plan, model, metrics, truth, tolerance, count, observer };
     let jobs = jobs(plan, spec, observer);
     let total: usize = jobs.iter().map(|job| job.steps.unwrap_or(0)).sum();
     observer.begin("comparing", (total * count * spec.repeats) as u64);
     let outcome = (0..spec.repeats).try_fold(Comparison::default(), |mut comparison, repeat| {
-        let measure = Measure::new(plan, &metrics, repeat, count);
+        let mut measure = Measure::new(&subject, repeat);
         comparison.cells.extend(measure.floor());
         for job in &jobs {
             observer.note(&job.label);
-            let cells = measure.job(job, model, observer)?;
+            let cells = measure.job(job)?;
             for Cell { entry, nfe, seconds, metric, value, .. } in &cells {
                 observer.detail(&format!("{entry}, {nfe} evaluations in {seconds:.3} s: {metric} {value:.5}"));
             }
@@ -104,30 +123,32 @@ fn jobs<'a>(plan: &'a Plan, spec: &'a CompareSpec, observer: &dyn Observer) -> V
     jobs
 }
 
-/// What all runs of one repeat share: x_T, the seed of the noise, and the data to compare with.
+/// What all runs of one repeat share: x_T, the seed of the noise, and what to compare with.
 struct Measure<'a> {
-    plan: &'a Plan,
-    metrics: &'a [Box<dyn Metric>],
+    subject: &'a Subject<'a>,
     repeat: usize,
-    count: usize,
     seed: u64,
     init: Tensor,
     reference: Array2<f64>,
+    /// The ends of the probability flow from x_T, for each way that a solver took.
+    flows: Vec<(Schedule, Array2<f64>)>,
 }
 
 impl<'a> Measure<'a> {
-    fn new(plan: &'a Plan, metrics: &'a [Box<dyn Metric>], repeat: usize, count: usize) -> Self {
+    fn new(subject: &'a Subject<'a>, repeat: usize) -> Self {
+        let (plan, count) = (subject.plan, subject.count);
         // A seed for each repeat, away from that of `sample`.
         let seed = plan.spec.seed.wrapping_add(1 + repeat as u64);
         let init = prior(&*plan.sde, seed, count, &plan.data().shape(), plan.options());
         let reference = tensor::to_rows(&plan.reference((repeat * count) as u64, count));
-        Measure { plan, metrics, repeat, count, seed, init, reference }
+        Measure { subject, repeat, seed, init, reference, flows: Vec::new() }
     }
 
-    /// Fresh data against the reference data of this repeat.
+    /// Fresh data against the reference data of this repeat; without metrics of single runs.
     fn floor(&self) -> Vec<Cell> {
+        let Subject { plan, count, .. } = self.subject;
         // Far behind the references of all repeats in the same stream.
-        let other = self.plan.reference((1 << 40) + (self.repeat * self.count) as u64, self.count);
+        let other = plan.reference((1 << 40) + (self.repeat * count) as u64, *count);
         let floor = Cell {
             entry: FLOOR.into(),
             budget: None,
@@ -139,16 +160,18 @@ impl<'a> Measure<'a> {
             value: f64::NAN,
             standard_error: f64::NAN,
         };
-        self.distances(&floor, &other)
+        self.cells(&floor, Some(&other), None)
     }
 
-    fn job(&self, job: &Job, model: &dyn Model, observer: &dyn Observer) -> Result<Vec<Cell>> {
+    fn job(&mut self, job: &Job) -> Result<Vec<Cell>> {
+        let Subject { plan, model, observer, .. } = *self.subject;
         let steps = job.steps.unwrap_or(1);
-        let sampler = self.plan.sampler(&job.choice, steps, self.seed).expect("the experiment was checked");
+        let sampler = plan.sampler(&job.choice, steps, self.seed).expect("the experiment was checked");
+        let flow = self.flow(&sampler)?;
         let counted = job.steps.is_some();
         let tick = tick(observer);
-        let run = sampler
-            .run(model, &self.init, &self.plan.compute.workers, &|samples| tick(if counted { samples } else { 0 }));
+        let run =
+            sampler.run(model, &self.init, &plan.compute.workers, &|samples| tick(if counted { samples } else { 0 }));
         let mut cell = Cell {
             entry: job.label.clone(),
             budget: job.budget,
@@ -163,26 +186,48 @@ impl<'a> Measure<'a> {
         match run {
             Ok(run) => {
                 (cell.nfe, cell.seconds) = (run.nfe, run.seconds);
-                Ok(self.distances(&cell, &run.x))
+                Ok(self.cells(&cell, Some(&run.x), flow))
             }
             Err(error @ Error::NonFinite { .. }) => {
                 observer.say(&format!("{}: {error}", job.label));
-                let named = |metric: &dyn Metric| Cell { metric: metric.name().into(), ..cell.clone() };
-                Ok(self.metrics.iter().map(|metric| named(&**metric)).collect())
+                Ok(self.cells(&cell, None, flow))
             }
             Err(error) => Err(error),
         }
     }
 
-    /// A copy of `cell` for each metric, with the distance of `x` from this repeat's reference data.
-    fn distances(&self, cell: &Cell, x: &Tensor) -> Vec<Cell> {
-        let (x, reference) = (tensor::to_rows(x), self.reference.view());
-        let measured = |metric: &dyn Metric| {
-            let estimate = self.plan.compute.workers.install(|| metric.distance(x.view(), reference));
-            let (value, standard_error) = (estimate.value, estimate.standard_error);
-            Cell { metric: metric.name().into(), value, standard_error, ..cell.clone() }
+    /// Where among `flows` the probability flow stands that a run approximates: none if no metric asks, or if the
+    /// solver draws noise and so approximates something else.
+    fn flow(&mut self, sampler: &Sampler) -> Result<Option<usize>> {
+        let Subject { plan, model, tolerance, observer, .. } = *self.subject;
+        let Some(tolerance) = tolerance.filter(|_| !plan.draws_noise(sampler)) else { return Ok(None) };
+        let schedule = sampler.schedule.controlled(&*plan.sde, tolerance);
+        if let Some(known) = self.flows.iter().position(|(known, _)| *known == schedule) {
+            return Ok(Some(known));
+        }
+        let tick = tick(observer);
+        let end = flow(plan, model, &self.init, schedule.clone(), &|_| tick(0))?;
+        self.flows.push((schedule, end));
+        Ok(Some(self.flows.len() - 1))
+    }
+
+    /// A copy of `cell` for each metric that can be told what it needs, with what it says of the samples `x`; NaN where
+    /// there are none.
+    fn cells(&self, cell: &Cell, x: Option<&Tensor>, flow: Option<usize>) -> Vec<Cell> {
+        let Subject { plan, metrics, truth, .. } = self.subject;
+        let samples = x.map_or(Array2::zeros((0, 0)), tensor::to_rows);
+        let flow = flow.map(|flow| self.flows[flow].1.view());
+        let question = Question { x: samples.view(), data: self.reference.view(), truth, flow };
+        let answered = metrics.iter().filter(|metric| metric.needs().is_none_or(|need| question.has(need)));
+        let named = |metric: &dyn Metric| {
+            let mut cell = Cell { metric: metric.name().into(), ..cell.clone() };
+            if x.is_some() {
+                let estimate = plan.compute.workers.install(|| metric.measure(&question));
+                (cell.value, cell.standard_error) = (estimate.value, estimate.standard_error);
+            }
+            cell
         };
-        self.metrics.iter().map(|metric| measured(&**metric)).collect()
+        answered.map(|metric| named(&**metric)).collect()
     }
 }
 

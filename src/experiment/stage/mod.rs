@@ -1,13 +1,16 @@
 //! The stages of an experiment: train, sample, compare, report. Each reads and writes a run directory.
 
 mod compare;
+mod curves;
 mod levels;
 mod log;
+mod overview;
 mod report;
 mod sample;
 mod train;
 
 pub use compare::{Cell, Comparison, Summary, compare};
+pub use overview::{Heading, Member, Overview};
 pub use report::{report, tables};
 pub use sample::{Door, Ready, Sampled, read_npy, sample, write_npy};
 pub use train::{Training, train};

@@ -15,6 +15,7 @@ use crate::experiment::observer::Observer;
 use crate::experiment::plan::{Choice, Plan};
 use crate::experiment::run_dir::RunDir;
 use crate::experiment::spec::FLOOR;
+use crate::metric::{Best, Metric};
 use crate::report::{
     Block, Figure, LossCurve, LossSeries, NoiseFloor, Page, PointPanel, PointPanels, QualityCurves, QualityPoint,
     QualitySeries, Scale, ScoreField, ScorePanel, Section, Table, TrajectoryPanel, TrajectoryPanels, plus_minus, save,
@@ -135,13 +136,16 @@ impl Drawer<'_> {
         }
         for metric in metrics(comparison) {
             let label = label(&metric);
+            let floor = comparison.cells.iter().any(|cell| cell.entry == FLOOR && cell.metric == metric);
+            let floor = match floor {
+                true => " The dashed line is fresh data, the best that any sampler can reach with as many points.",
+                false => "",
+            };
             for (against, x_label) in [("nfe", "evaluations per sample"), ("seconds", "seconds for all samples")] {
                 let cost = |s: &Summary| if against == "nfe" { s.nfe } else { s.seconds };
                 let curves = quality_curves(comparison, &metric, x_label, cost);
                 let caption = format!(
-                    "{label} between samples and fresh data, against {x_label}, both measured. Bars are standard errors; \
-                     the dashed line is fresh data against fresh data, the best that any sampler can reach with as many \
-                     points."
+                    "{label} of the samples against {x_label}, both measured. Bars are standard errors.{floor}"
                 );
                 blocks.push(self.block(&curves, &format!("{metric}-{against}"), caption)?);
             }
@@ -265,7 +269,7 @@ impl Drawer<'_> {
 }
 
 /// A number of evaluations; a mean has a decimal.
-fn evaluations(nfe: f64) -> String {
+pub(super) fn evaluations(nfe: f64) -> String {
     if nfe.fract() == 0.0 { format!("{nfe:.0}") } else { format!("{nfe:.1}") }
 }
 
@@ -275,7 +279,7 @@ fn first_two(rows: ArrayView2<f64>) -> Vec<[f64; 2]> {
 }
 
 /// The names of the metrics, in order.
-fn metrics(comparison: &Comparison) -> Vec<String> {
+pub(super) fn metrics(comparison: &Comparison) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for cell in &comparison.cells {
         if !names.contains(&cell.metric) {
@@ -285,10 +289,20 @@ fn metrics(comparison: &Comparison) -> Vec<String> {
     names
 }
 
+/// A metric by its name, with default settings; none if this program does not know it.
+fn metric(name: &str) -> Option<Box<dyn Metric>> {
+    let choice: MetricSpec = serde_yaml::from_str(name).ok()?;
+    Some(choice.build())
+}
+
 /// A metric's name in figures.
-fn label(metric: &str) -> String {
-    let yaml: Result<MetricSpec, _> = serde_yaml::from_str(metric);
-    yaml.map_or_else(|_| metric.to_owned(), |metric| metric.build().label().to_owned())
+pub(super) fn label(name: &str) -> String {
+    metric(name).map_or_else(|| name.to_owned(), |metric| metric.label().to_owned())
+}
+
+/// Which values of a metric are good.
+fn best(name: &str) -> Best {
+    metric(name).map_or(Best::Least, |metric| metric.best())
 }
 
 /// One series a solver, in the order of the experiment.
@@ -299,9 +313,16 @@ fn quality_curves(
     cost: impl Fn(&Summary) -> f64,
 ) -> QualityCurves {
     let summaries: Vec<Summary> = comparison.summaries().into_iter().filter(|s| s.metric == metric).collect();
+    let label = label(metric);
+    // On a logarithmic axis what may have either sign shows its size.
+    let (y_label, shown): (String, fn(f64) -> f64) = match best(metric) {
+        Best::Least => (format!("{label} (lower is better)"), |value| value),
+        Best::Zero => (format!("|{label}| (lower is better)"), f64::abs),
+        Best::Most => (format!("{label} (higher is better)"), |value| value),
+    };
     let mut series: Vec<QualitySeries> = Vec::new();
     for summary in summaries.iter().filter(|s| s.entry != FLOOR) {
-        let point = QualityPoint { x: cost(summary), value: summary.value, error: summary.standard_error };
+        let point = QualityPoint { x: cost(summary), value: shown(summary.value), error: summary.standard_error };
         match series.iter_mut().find(|series| series.label == summary.entry) {
             Some(series) => series.points.push(point),
             None => series.push(QualitySeries { label: summary.entry.clone(), points: vec![point] }),
@@ -310,9 +331,9 @@ fn quality_curves(
     let floor = summaries.iter().find(|s| s.entry == FLOOR);
     QualityCurves {
         x_label: x_label.into(),
-        y_label: format!("{} (lower is better)", label(metric)),
+        y_label,
         series,
-        floor: floor.map(|s| NoiseFloor { label: "data".into(), value: s.value, error: s.standard_error }),
+        floor: floor.map(|s| NoiseFloor { label: "data".into(), value: shown(s.value), error: s.standard_error }),
         ..QualityCurves::default()
     }
 }
@@ -362,12 +383,14 @@ fn summary(plan: &Plan, comparison: Option<&Comparison>) -> String {
     let Some(metric) = metrics(comparison).into_iter().next() else { return description };
     let summaries = comparison.summaries();
     let mine = || summaries.iter().filter(|s| s.metric == metric && s.entry != FLOOR && s.value.is_finite());
-    let Some(best) = mine().min_by(|a, b| a.value.total_cmp(&b.value)) else { return description };
+    let direction = best(&metric);
+    let loss = |summary: &Summary| direction.loss(summary.value);
+    let Some(best) = mine().min_by(|a, b| loss(a).total_cmp(&loss(b))) else { return description };
     let floor = summaries.iter().find(|s| s.metric == metric && s.entry == FLOOR);
     let floor =
         floor.map_or(String::new(), |s| format!("; fresh data reach {}", plus_minus(s.value, s.standard_error)));
     format!(
-        "{description}The smallest {} is {} ({} with {} evaluations){floor}.",
+        "{description}The best {} is {} ({} with {} evaluations){floor}.",
         label(&metric),
         plus_minus(best.value, best.standard_error),
         best.entry,

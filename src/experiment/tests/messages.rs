@@ -52,7 +52,7 @@ fn unknown_names() {
         "model:\n  network: {mlp: {width: 256, depth: 4}}\n  predict: noise",
         "model: exacct",
         "moons.yaml:5: model: unknown model `exacct`; did you mean `exact`? \
-         allowed: exact, {network: …, predict: …}",
+         allowed: exact, empirical, {network: …, predict: …}",
     );
 }
 
@@ -75,6 +75,49 @@ fn no_choice_or_two() {
             "moons.yaml:18: compare.entries[2].solver: expected a choice of solver, found the number 3; \
              allowed: {SOLVERS}"
         ),
+    );
+}
+
+/// A model is a word, `empirical` with settings, or the settings of a network; never two of them.
+#[test]
+fn models() {
+    let model = "model:\n  network: {mlp: {width: 256, depth: 4}}\n  predict: noise";
+    says(
+        model,
+        "model: {empirical: {pints: 3}}",
+        "moons.yaml:5: model.empirical: unknown key `pints`; did you mean `points`? allowed: points",
+    );
+    says(
+        model,
+        "model:\n  empirical:\n    points: 0",
+        "moons.yaml:7: model.empirical.points: 0 is too small; write a whole number of at least 1",
+    );
+    says(
+        "  predict: noise",
+        "  empirical: {}",
+        "moons.yaml:5: model: both `empirical` and `network` where one model belongs; keep one of them",
+    );
+    says(
+        "  network: {mlp",
+        "  empirical: {points: 3}\n  network: {mlp",
+        "moons.yaml:5: model: both `empirical` and `network` where one model belongs; keep one of them",
+    );
+    says(
+        model,
+        "model:\n  netwrok: mlp",
+        "moons.yaml:6: model: unknown key `netwrok`; did you mean `network`? allowed: network, predict, sigma_data",
+    );
+    says(
+        model,
+        "model: 3",
+        "moons.yaml:5: model: expected a model, found the number 3; \
+         write `exact`, `empirical`, or a map such as {network: mlp, predict: noise}",
+    );
+    says(
+        model,
+        "model: empirical",
+        "moons.yaml:6: train: there is nothing to train with `model: empirical`; \
+         remove `train`, or give `model` a network",
     );
 }
 

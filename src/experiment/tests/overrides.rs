@@ -1,6 +1,8 @@
 //! What overrides change, and what is said of those that cannot be, word for word.
 
 use super::{TWO_MOONS, parse, with};
+use crate::experiment::locate::{Step, path};
+use crate::experiment::tree::Tree;
 use crate::experiment::{ModelSpec, SdeSpec, SolverSpec};
 
 /// Asserts what is said of the example with overrides.
@@ -28,6 +30,64 @@ fn overrides_change_what_they_name() {
         parse(TWO_MOONS, &["compare.entries.0.denoise=true", "compare.entries.0.denoise=null"]),
         parse(TWO_MOONS, &[])
     );
+}
+
+/// Every setting of a resolved experiment can be set: to its own value, which changes nothing, and to null or to a map
+/// or list as a whole.
+#[test]
+fn every_setting_can_be_set() {
+    fn leaves(tree: &Tree, way: &mut Vec<Step>, found: &mut Vec<(String, String)>) {
+        let text = serde_json::to_string(tree).expect("a tree is JSON");
+        if !way.is_empty() {
+            found.push((path(way), text));
+        }
+        let below: Vec<(Step, &Tree)> = match tree {
+            Tree::Map(entries) => entries.iter().map(|(key, value)| (Step::Key(key.clone()), value)).collect(),
+            Tree::List(items) => items.iter().enumerate().map(|(i, item)| (Step::Index(i), item)).collect(),
+            _ => Vec::new(),
+        };
+        for (step, value) in below {
+            way.push(step);
+            leaves(value, way, found);
+            way.pop();
+        }
+    }
+    let spec = parse(TWO_MOONS, &[]).unwrap();
+    let tree: Tree = serde_yaml::from_str(&spec.to_yaml()).unwrap();
+    let mut found = Vec::new();
+    leaves(&tree, &mut Vec::new(), &mut found);
+    assert!(found.len() > 60, "{}", found.len());
+    for (path, value) in found {
+        assert_eq!(parse(&spec.to_yaml(), &[&format!("{path}={value}")]).as_ref(), Ok(&spec), "{path}={value}");
+    }
+}
+
+#[test]
+fn lists_null_and_choices_inside_lists() {
+    let set = |overrides: &[&str]| parse(TWO_MOONS, overrides).unwrap();
+    let compare = set(&[
+        "compare.entries[0].solver=heun",
+        "compare.entries[1].solver.predictor_corrector.corrector=annealed_langevin",
+        "compare.entries[2].solver.heun=null",
+        "compare.entries[3].label=null",
+        "compare.nfe=[7]",
+        "compare.entries[0].label=first",
+        "compare.metrics[0].sliced_wasserstein.projections=7",
+        "compare.metrics[1]=energy_distance",
+        "compare.metrics[2]={mmd: {bandwidth: 0.5}}",
+        "compare.count=",
+    ])
+    .compare
+    .unwrap();
+    assert_eq!(compare.entries[0].solver, SolverSpec::Heun(Default::default()));
+    assert_eq!(compare.entries[3].label(), "dpmpp_2m (log_snr)");
+    assert_eq!((compare.nfe, compare.count), (vec![7], None));
+    let names: Vec<&str> = compare.metrics.iter().map(|metric| metric.name()).collect();
+    assert_eq!(names, ["sliced_wasserstein", "energy_distance", "mmd"]);
+    assert_eq!(set(&["train.clip=null"]).train.unwrap().clip, None);
+    assert_eq!(set(&["train=null"]).train, Some(Default::default()));
+    assert_eq!(set(&["compare=null"]).compare, None);
+    assert_eq!(set(&["description='a = b: c'"]).description.as_deref(), Some("a = b: c"));
 }
 
 #[test]

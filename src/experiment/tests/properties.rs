@@ -4,7 +4,7 @@ use super::{TWO_MOONS, parse};
 use crate::experiment::locate::{Step, line};
 use crate::experiment::tree::Tree;
 use crate::experiment::{
-    CompareSpec, DataSpec, Entry, GridSpec, LearnedModel, MetricSpec, ModelSpec, NetworkSpec, Noise,
+    CompareSpec, DataSpec, EmpiricalModel, Entry, GridSpec, LearnedModel, MetricSpec, ModelSpec, NetworkSpec, Noise,
     PredictorCorrector, SampleSpec, SdeSpec, SolverSpec, Spec, TimeSpec, TrainSpec,
 };
 use crate::{data, metric, model, sde, solve, train};
@@ -77,7 +77,8 @@ fn model() -> impl Strategy<Value = ModelSpec> {
         let network = NetworkSpec::Mlp(model::Mlp { width, ..Default::default() });
         ModelSpec::Learned(LearnedModel { network, predict: model::Prediction::Velocity, sigma_data })
     });
-    prop_oneof![Just(ModelSpec::Exact), learned]
+    let empirical = (1usize..10_000).prop_map(|points| ModelSpec::Empirical(EmpiricalModel { points }));
+    prop_oneof![Just(ModelSpec::Exact), empirical, learned]
 }
 
 fn training() -> impl Strategy<Value = TrainSpec> {

@@ -1,0 +1,158 @@
+//! What metrics are told beside samples: the law of the data in closed form, and the exact probability flow.
+
+use ndarray::Array2;
+use tch::{Device, Kind, Tensor};
+
+use super::choices::DataSpec;
+use super::model_spec::ModelSpec;
+use super::plan::{Compute, Plan};
+use crate::error::{Fault, Result};
+use crate::metric::{Mode, Truth};
+use crate::score::Model;
+use crate::score::exact::Component;
+use crate::solve::{Dopri5, NoiseSource, Sampler, Schedule};
+use crate::tensor;
+
+/// The data sets with a density in closed form, and those with modes.
+pub const DENSITY: &str =
+    "gaussian, gaussian_mixture, eight_gaussians, circles, rings or funnel, with noise in every direction";
+pub const MODES: &str = "eight_gaussians or a gaussian_mixture of several components, with covariances of full rank";
+
+/// What is known of the law of the data.
+///
+/// # Errors
+/// Data that cannot be.
+pub fn truth(spec: &DataSpec) -> Result<Truth, Fault> {
+    let data = spec.build()?;
+    let mut truth = match data.law() {
+        Some(law) => Truth::mixture(law.components().into_iter().map(mode).collect()),
+        None => Truth::NOTHING,
+    };
+    let probe = Tensor::zeros([&[1], data.shape().as_slice()].concat(), (Kind::Double, Device::Cpu));
+    if data.log_density(&probe).is_some() {
+        // Tensors cannot be shared between threads, so the data set is built where it is asked.
+        let spec = spec.clone();
+        truth.density = Some(Box::new(move |points| {
+            let data = spec.build().expect("the experiment was checked");
+            let x = tensor::from_array(&points.to_owned().into_dyn(), (Kind::Double, Device::Cpu));
+            let log_density = data.log_density(&x).expect("there was a density");
+            tensor::to_array(&log_density).into_dimensionality().expect("one number for each point")
+        }));
+    }
+    Ok(truth)
+}
+
+fn mode(component: Component) -> Mode {
+    let vector = |x: &Tensor| tensor::to_rows(&x.unsqueeze(0)).row(0).to_owned();
+    Mode {
+        weight: component.weight,
+        mean: vector(&component.mean),
+        axes: tensor::to_rows(&component.basis.tr()),
+        deviations: vector(&component.eigenvalues).mapv(f64::sqrt),
+    }
+}
+
+/// The end `[B, D]` of the probability flow of the model from `init`, over `schedule`, which is under error control: a
+/// Dormand–Prince run with float64 states, and an exact model in float64 too.
+///
+/// # Errors
+/// A tolerance that cannot be met, whatever `tick` returns.
+pub fn flow(
+    plan: &Plan,
+    model: &dyn Model,
+    init: &Tensor,
+    schedule: Schedule,
+    tick: &(dyn Fn(usize) -> Result<()> + Sync),
+) -> Result<Array2<f64>> {
+    let Schedule::Adaptive { tolerance, .. } = schedule else { panic!("the probability flow needs error control") };
+    let device = init.device();
+    // Metal has no float64.
+    let kind = if device == Device::Mps { Kind::Float } else { Kind::Double };
+    let compute = Compute { device, kind, workers: plan.compute.workers.clone() };
+    let double = match plan.spec.model {
+        ModelSpec::Exact => Plan::new(plan.spec.clone(), compute).exact(),
+        // The empirical denoiser computes in float64 by itself; a network cannot.
+        ModelSpec::Empirical(_) | ModelSpec::Learned(_) => None,
+    };
+    let solver = Dopri5 { rtol: Some(tolerance.rtol), atol: Some(tolerance.atol) };
+    let (seed, chunk) = (plan.spec.seed, plan.spec.sample.chunk);
+    let sampler = Sampler { method: solver.into(), schedule, noise: NoiseSource::Fresh, seed, chunk };
+    let model = double.as_ref().map_or(model, |exact| exact as &dyn Model);
+    Ok(tensor::to_rows(&sampler.run(model, &init.to_kind(kind), &plan.compute.workers, tick)?.x))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use approx::assert_relative_eq;
+    use ndarray::{Axis, arr2};
+
+    use super::*;
+    use crate::experiment::Spec;
+    use crate::solve::{Tolerance, prior};
+    use crate::threads::Workers;
+
+    fn plan(data: &str, sde: &str, kind: Kind) -> Plan {
+        let text = format!("{{name: x, data: {data}, sde: {sde}, model: exact}}");
+        let compute = Compute { device: Device::Cpu, kind, workers: Arc::new(Workers::new(2).unwrap()) };
+        Plan::new(Spec::parse(&text, "x", &[]).unwrap(), compute)
+    }
+
+    #[test]
+    fn a_mixture_is_known_in_full() {
+        let data = "{gaussian_mixture: {weights: [0.25, 0.75], means: [[0, 0], [4, 0]], covariances: \
+                    [[[2, 1], [1, 2]], [[1, 0], [0, 4]]]}}";
+        let truth = truth(&plan(data, "vp", Kind::Double).spec.data).unwrap();
+        let moments = truth.moments.as_ref().unwrap();
+        // The means have variance 16 · 3/16 = 3.
+        let covariance = arr2(&[[2.0 / 4.0 + 3.0 / 4.0 + 3.0, 0.25], [0.25, 0.5 + 3.0]]);
+        assert!((&moments.covariance - covariance).iter().all(|gap| gap.abs() < 1e-12));
+        assert_relative_eq!(moments.mean[0], 3.0, max_relative = 1e-14);
+        let modes = truth.modes.as_ref().unwrap();
+        // Σ⁻¹ = [[2, −1], [−1, 2]]/3.
+        assert_relative_eq!(modes[0].squared_distance(arr2(&[[1.0, 0.0]]).row(0)), 2.0 / 3.0, max_relative = 1e-12);
+        let density = truth.density.as_ref().unwrap()(arr2(&[[4.0, 2.0], [1.0, 0.0]]).view());
+        let normal = |square: f64, det: f64| (-0.5 * square).exp() / (std::f64::consts::TAU * det.sqrt());
+        // The first component at (4, 2) has 2/3 (16 + 4 − 8).
+        let expected = 0.25 * normal(8.0, 3.0) + 0.75 * normal(1.0, 4.0);
+        assert_relative_eq!(density[0], expected.ln(), max_relative = 1e-12);
+    }
+
+    #[test]
+    fn a_flat_law_has_moments_alone() {
+        let truth = truth(&plan("{gaussian: {mean: [1, 2], spectrum: [1, 0]}}", "vp", Kind::Double).spec.data).unwrap();
+        assert!(truth.density.is_none() && truth.modes.is_none());
+        assert_eq!(truth.moments.unwrap().covariance, arr2(&[[1.0, 0.0], [0.0, 0.0]]));
+    }
+
+    /// The flow of a Gaussian keeps the quantile: x_s = α_s μ + √(v_s/v_t) (x_t − α_t μ) with v = α² Λ + σ².
+    #[test]
+    fn the_flow_is_that_of_the_closed_form() {
+        for (sde, kind) in [("vp", Kind::Double), ("ve", Kind::Float), ("{flow: {}}", Kind::Float)] {
+            let plan = plan("{gaussian: {mean: [1, -2], spectrum: [1, 0.01]}}", sde, kind);
+            let span = plan.sde.span();
+            let init = prior(&*plan.sde, 1, 300, &[2], plan.options());
+            let model = plan.exact().unwrap();
+            let end = |finish: Option<f64>| {
+                let tolerance = Tolerance { rtol: 1e-7, atol: 1e-7 };
+                let schedule = Schedule::Adaptive { tolerance, between: (span.t_max, span.t_min), finish };
+                flow(&plan, &model, &init, schedule, &|_| Ok(())).unwrap()
+            };
+            let (start, stop) = (plan.sde.kernel(span.t_max), plan.sde.kernel(span.t_min));
+            let x = tensor::to_rows(&init);
+            let mut exact = x.clone();
+            for (d, (mean, variance)) in [(1.0, 1.0), (-2.0, 0.01)].into_iter().enumerate() {
+                let spread = |k: crate::sde::Kernel| (k.alpha * k.alpha * variance + k.sigma * k.sigma).sqrt();
+                let moved =
+                    x.column(d).mapv(|x| stop.alpha * mean + spread(stop) / spread(start) * (x - start.alpha * mean));
+                exact.column_mut(d).assign(&moved);
+            }
+            let rms = |gap: Array2<f64>| (gap.mapv(|gap| gap * gap).sum_axis(Axis(1)).mean().unwrap()).sqrt();
+            let error = rms(end(None) - &exact);
+            assert!(error < 1e-6, "{sde}: {error:e}");
+            // The last step to σ = 0 moves on.
+            assert!(rms(end(Some(plan.sde.time_of_data())) - &exact) > 1e-5, "{sde}");
+        }
+    }
+}
