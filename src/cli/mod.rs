@@ -43,7 +43,7 @@ pub struct Cli {
 enum Verb {
     /// Train (or resume), sample, compare and report: the main job
     Run(run::Run),
-    /// Resolve and check an experiment; nothing runs and nothing is written
+    /// Resolve and check an experiment, and measure what it will take; nothing is written
     Check(check::Check),
     /// Train the model of an experiment
     Train(train::Train),

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use super::{Builder, Condition, Embedding, Network, embedding};
-use crate::error::{Fault, Settings, at_least_one};
+use crate::error::{Fault, Settings, between};
 
 /// A residual perceptron that is told the noise level in every layer.
 ///
@@ -34,8 +34,9 @@ impl Default for Mlp {
 
 impl Settings for Mlp {
     fn check(&self) -> Result<(), Fault> {
-        at_least_one("width", self.width)?;
-        at_least_one("depth", self.depth)?;
+        between("width", self.width, (1, 1 << 16))?;
+        between("depth", self.depth, (1, 1000))?;
+        between("features", self.features, (0, 1 << 16))?;
         if self.features < 2 || self.features % 2 == 1 {
             return Err(Fault::new(
                 "features",

@@ -4,8 +4,11 @@ use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 use super::{Context, Corrector};
-use crate::error::{Fault, Settings, at_least_one, positive};
+use crate::error::{Fault, Settings, between, positive};
 use crate::score::Eval;
+
+/// The most steps of a corrector for one step of its predictor.
+const MOST_STEPS: usize = 1000;
 
 /// The Langevin corrector with the signal-to-noise rule (Song et al. 2021, Algorithms 4 and 5).
 ///
@@ -118,13 +121,13 @@ fn squared_norm(x: &Tensor) -> Tensor {
 impl Settings for Langevin {
     fn check(&self) -> Result<(), Fault> {
         positive("snr", self.snr)?;
-        at_least_one("steps", self.steps)
+        between("steps", self.steps, (1, MOST_STEPS))
     }
 }
 
 impl Settings for AnnealedLangevin {
     fn check(&self) -> Result<(), Fault> {
         positive("snr", self.snr)?;
-        at_least_one("steps", self.steps)
+        between("steps", self.steps, (1, MOST_STEPS))
     }
 }
