@@ -6,7 +6,7 @@ use super::spec::{CompareSpec, FLOOR, LearnedModel, SampleSpec, Spec, Which};
 use super::tree::short;
 use super::truth::{DENSITY, MODES, truth};
 use crate::error::{Fault, Settings, at_least_one, between, positive};
-use crate::metric::Need;
+use crate::metric::{Need, Truth};
 use crate::sde::Sde;
 
 /// Checks the settings under a key.
@@ -130,7 +130,8 @@ impl Spec {
 
 /// Each metric is told what it needs, and has as many points as it needs.
 fn check_metrics(spec: &Spec, compare: &CompareSpec) -> Result<(), Fault> {
-    let truth = truth(&spec.data)?;
+    let told = compare.metrics.iter().any(|choice| choice.build().needs().is_some());
+    let truth = if told { truth(&spec.data)? } else { Truth::NOTHING };
     let (key, count) = match compare.count {
         Some(count) => ("compare.count", count),
         None => ("sample.count", spec.sample.count),

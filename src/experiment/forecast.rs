@@ -96,8 +96,11 @@ pub fn forecast(plan: &Plan, effort: Option<Effort>) -> Result<Forecast> {
         let least = start.now as f64 + bytes.least();
         if least > installed as f64 {
             let (least, installed) = (mebibytes(least), mebibytes(installed as f64));
-            forecast.notes.push(format!("this needs at least {least}, and the machine has {installed}; nothing was tried"));
-            forecast.memory = Some(Memory { baseline_bytes: start.now, peak_bytes: (start.now as f64 + bytes.least()) as u64 });
+            forecast
+                .notes
+                .push(format!("this needs at least {least}, and the machine has {installed}; nothing was tried"));
+            forecast.memory =
+                Some(Memory { baseline_bytes: start.now, peak_bytes: (start.now as f64 + bytes.least()) as u64 });
             return Ok(forecast);
         }
     }
@@ -106,10 +109,8 @@ pub fn forecast(plan: &Plan, effort: Option<Effort>) -> Result<Forecast> {
     if let Some(train) = &plan.spec.train {
         match measure_training(plan, train) {
             Ok(probe) => {
-                forecast.training = Some(Training {
-                    seconds_per_step: probe.seconds,
-                    seconds: probe.seconds * train.steps as f64,
-                });
+                forecast.training =
+                    Some(Training { seconds_per_step: probe.seconds, seconds: probe.seconds * train.steps as f64 });
                 extra += bytes.unseen(start, probe.measured);
             }
             Err(note) => forecast.notes.push(format!("training: {note}")),
@@ -127,10 +128,9 @@ pub fn forecast(plan: &Plan, effort: Option<Effort>) -> Result<Forecast> {
         }
         Err(note) => forecast.notes.push(format!("sampling: {note}")),
     }
-    forecast.memory = start.zip(resident()).map(|(start, end)| Memory {
-        baseline_bytes: start.now,
-        peak_bytes: end.peak.max(start.now) + extra as u64,
-    });
+    forecast.memory = start
+        .zip(resident())
+        .map(|(start, end)| Memory { baseline_bytes: start.now, peak_bytes: end.peak.max(start.now) + extra as u64 });
     Ok(forecast)
 }
 

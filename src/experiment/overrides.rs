@@ -57,11 +57,10 @@ const DEEPEST: usize = 32;
 
 /// The steps to a setting: a path that starts with a key.
 pub(super) fn setting(place: &str) -> Result<Vec<Step>, Fault> {
-    let steps =
-        steps(place.trim()).filter(|steps| matches!(steps.first(), Some(Step::Key(_)))).ok_or_else(|| {
-            let problem = format!("`{}` is not a path", short(place));
-            Fault::new("", problem, "write keys with dots between them, such as compare.entries[0].solver")
-        })?;
+    let steps = steps(place.trim()).filter(|steps| matches!(steps.first(), Some(Step::Key(_)))).ok_or_else(|| {
+        let problem = format!("`{}` is not a path", short(place));
+        Fault::new("", problem, "write keys with dots between them, such as compare.entries[0].solver")
+    })?;
     if steps.len() > DEEPEST {
         let problem = format!("a path of {} steps, deeper than any setting", steps.len());
         return Err(Fault::new("", problem, format!("write at most {DEEPEST}")));

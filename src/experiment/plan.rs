@@ -321,9 +321,8 @@ impl Plan {
     /// The largest number of steps that costs at most `budget` evaluations, if one step does.
     pub fn steps_within(&self, choice: &Choice, budget: usize) -> Option<usize> {
         let mut known = HashMap::new();
-        let mut cost = |steps: usize| {
-            *known.entry(steps).or_insert_with(|| self.evaluations(choice, steps, budget).evaluations)
-        };
+        let mut cost =
+            |steps: usize| *known.entry(steps).or_insert_with(|| self.evaluations(choice, steps, budget).evaluations);
         // Costs grow with steps and are at least one a step, so bisection between 1 and the budget finds the last.
         let (mut low, mut high) = (0, budget);
         while low < high {
