@@ -180,7 +180,7 @@ fn processes() {
         ),
         (
             "sde: {vp: {t_max: -1}}",
-            "3: sde.vp.t_max: -1 is not a time of this process; write a time between t_min and inf",
+            "3: sde.vp.t_max: -1 is not a time of this process; write a time greater than t_min",
         ),
         ("sde: {vp: {t_min: 2}}", "3: sde.vp.t_min: 2 is not between 0 and t_max = 1; write a small positive time"),
         (
