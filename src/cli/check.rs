@@ -37,6 +37,8 @@ impl Check {
             print_json(&json!({
                 "experiment": plan.spec,
                 "hash": plan.hash(),
+                "data": plan.data().about(),
+                "data_sha256": plan.data().digest(),
                 "parameters": parameters,
                 "sigma_data": plan.sigma_data(),
                 "evaluations_per_sample": evaluations,
@@ -52,6 +54,7 @@ impl Check {
         };
         let mut text = plan.spec.to_yaml();
         for (what, value) in [
+            ("data", plan.data().about().unwrap_or("a law, drawn afresh").to_owned()),
             ("hash", plan.hash()),
             ("parameters", parameters.to_string()),
             ("σ_data", format!("{:.4}", plan.sigma_data())),

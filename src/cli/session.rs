@@ -7,6 +7,7 @@ use tch::Kind;
 
 use super::terminal::Terminal;
 use super::{Precision, Shared};
+use crate::data::Library;
 use crate::error::{Error, Result};
 use crate::experiment::{Compute, ModelSpec, Plan, RunDir, Spec};
 use crate::score::Model;
@@ -50,7 +51,9 @@ impl Session {
         // All parallelism is over chunks: LibTorch's own threads wait for one another in loops, and collapse when
         // another program needs a core.
         tch::set_num_threads(1);
-        let plan = Plan::new(spec, Compute { device, kind, workers });
+        let library = Library::new(shared.data.as_deref());
+        let plan = Plan::new(spec, Compute { device, kind, workers }, &library)
+            .map_err(|fault| Spec::data_fault(&text, &path.display().to_string(), &overrides, fault))?;
         let terminal = Terminal::new(shared.quiet, shared.verbose);
         Ok(Session { plan, terminal, given, out: shared.out.clone(), resume: shared.resume })
     }

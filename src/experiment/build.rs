@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::choices::{
     CorrectorSpec, DataSpec, GridSpec, MetricSpec, NetworkSpec, OptimizerSpec, SdeSpec, SolverSpec, TimeSpec,
 };
-use crate::data::{Dataset, Toy};
+use crate::data::{Dataset, Library, Toy};
 use crate::error::Fault;
 use crate::metric::Metric;
 use crate::model::{Builder, Network};
@@ -31,16 +31,25 @@ impl DataSpec {
     /// The data set.
     ///
     /// # Errors
-    /// A covariance with a negative eigenvalue.
-    pub fn build(&self) -> Result<Box<dyn Dataset>, Fault> {
+    /// A covariance with a negative eigenvalue, a file that is missing or cannot be used.
+    pub fn build(&self, library: &Library) -> Result<Arc<dyn Dataset>, Fault> {
         Ok(match self {
-            DataSpec::TwoMoons(toy) => Box::new(Toy(*toy)),
-            DataSpec::Checkerboard(toy) => Box::new(Toy(*toy)),
-            DataSpec::SwissRoll(toy) => Box::new(Toy(*toy)),
-            DataSpec::EightGaussians(settings) => Box::new(settings.build()?),
-            DataSpec::Gaussian(settings) => Box::new(settings.build()?),
-            DataSpec::GaussianMixture(settings) => Box::new(settings.build()?),
+            DataSpec::TwoMoons(toy) => Arc::new(Toy(*toy)),
+            DataSpec::Checkerboard(toy) => Arc::new(Toy(*toy)),
+            DataSpec::SwissRoll(toy) => Arc::new(Toy(*toy)),
+            DataSpec::EightGaussians(settings) => Arc::new(settings.build()?),
+            DataSpec::Gaussian(settings) => Arc::new(settings.build()?),
+            DataSpec::GaussianMixture(settings) => Arc::new(settings.build()?),
+            DataSpec::Table(settings) => Arc::new(settings.build(library)?),
         })
+    }
+
+    /// Whether the data have a law in closed form, which takes no files to say.
+    pub fn has_law(&self) -> bool {
+        match self {
+            DataSpec::EightGaussians(_) | DataSpec::Gaussian(_) | DataSpec::GaussianMixture(_) => true,
+            DataSpec::TwoMoons(_) | DataSpec::Checkerboard(_) | DataSpec::SwissRoll(_) | DataSpec::Table(_) => false,
+        }
     }
 }
 

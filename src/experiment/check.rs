@@ -28,7 +28,7 @@ impl Settings for Spec {
             (Some(train), ModelSpec::Learned(_)) => under("train", train)?,
             (None, _) => {}
         }
-        if self.model == ModelSpec::Exact && self.data.build()?.law().is_none() {
+        if self.model == ModelSpec::Exact && !self.data.has_law() {
             return Err(Fault::new(
                 "model",
                 format!("the data set {} has no closed-form denoiser", self.data.name()),
@@ -154,7 +154,7 @@ impl Settings for CompareSpec {
 }
 
 /// The fewest points between which every metric has a distance and a standard error.
-const LEAST_POINTS: usize = 4;
+pub(super) const LEAST_POINTS: usize = 4;
 
 fn too_few(key: &str, count: usize) -> Fault {
     Fault::new(key, format!("{count} points are too few to compare"), format!("write at least {LEAST_POINTS}"))

@@ -281,6 +281,15 @@ impl Spec {
         serde_yaml::to_string(self).expect("plain maps, lists, numbers and texts can always be written")
     }
 
+    /// A fault of the data that shows when they are read, at its place in what [`Spec::parse`] was given.
+    pub fn data_fault(text: &str, file: &str, overrides: &[String], fault: Fault) -> Error {
+        match (overrides.iter().rev().find(|text| text.trim_start().starts_with("data")), syntax::parse(text)) {
+            (Some(culprit), _) => in_override(fault.into(), culprit),
+            (None, Ok(tree)) => in_file(fault.into(), file, text, &tree),
+            (None, Err(_)) => error(format!("{file}: {}", fault.key), fault),
+        }
+    }
+
     fn understand(tree: &Tree) -> Result<Self, Invalid> {
         if *tree == Tree::Null {
             let remedy = "write at least the keys name, data, sde and model";

@@ -127,9 +127,17 @@ impl Checkpoint {
             return Err(Error::file(manifest, problem, format!("use ornstein {} for it", read.version)));
         }
         if read.experiment != experiment {
-            let problem =
-                "this checkpoint is of another experiment (its seed, data, process, model or training differ)";
-            return Err(Error::file(manifest, problem, "give the experiment that it was trained with"));
+            // The settings, and the files of the data where there are some.
+            let settings = |hash: &str| hash.split('-').next().unwrap_or_default().to_owned();
+            let (problem, remedy) = if settings(&read.experiment) == settings(experiment) {
+                ("the data file has changed since this checkpoint was trained", "restore the file, or train anew")
+            } else {
+                (
+                    "this checkpoint is of another experiment (its seed, data, process, model or training differ)",
+                    "give the experiment that it was trained with",
+                )
+            };
+            return Err(Error::file(manifest, problem, remedy));
         }
         let path = manifest.with_file_name(&read.tensors);
         let data = fs::read(&path).map_err(|e| Error::file(&path, e.to_string(), again))?;

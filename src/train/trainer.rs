@@ -51,7 +51,7 @@ pub struct Progress {
 pub struct Trainer {
     settings: TrainerSettings,
     objective: Objective,
-    data: Box<dyn Dataset>,
+    data: Arc<dyn Dataset>,
     network: Box<dyn Network>,
     parameters: Parameters,
     average: Tensor,
@@ -77,7 +77,7 @@ impl Trainer {
     pub fn new(
         settings: TrainerSettings,
         objective: Objective,
-        data: Box<dyn Dataset>,
+        data: Arc<dyn Dataset>,
         (network, parameters): (Box<dyn Network>, Parameters),
         workers: Arc<Workers>,
     ) -> Self {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use super::tick;
+use crate::data::Part;
 use crate::error::{Error, Result};
 use crate::experiment::observer::Observer;
 use crate::experiment::plan::{Choice, Plan};
@@ -124,10 +125,11 @@ impl<'a> Measure<'a> {
         Measure { plan, metrics, repeat, count, seed, init, reference }
     }
 
-    /// Fresh data against the reference data of this repeat.
+    /// Fresh data against the reference data of this repeat; of finite data, the rows of training.
     fn floor(&self) -> Vec<Cell> {
         // Far behind the references of all repeats in the same stream.
-        let other = self.plan.reference((1 << 40) + (self.repeat * self.count) as u64, self.count);
+        let first = (1 << 40) + (self.repeat * self.count) as u64;
+        let other = self.plan.measured(Part::Training, first, self.count);
         let floor = Cell {
             entry: FLOOR.into(),
             budget: None,
