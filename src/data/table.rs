@@ -150,7 +150,8 @@ impl Table {
 
     /// The columns of `where`, each with its value.
     fn conditions<'a>(&'a self, grid: &Grid) -> Result<Vec<(usize, &'a Cell)>, Fault> {
-        let condition = |(key, cell): (&String, &'a Cell)| Ok((grid.position_of_key(key).map_err(|f| f.under("where"))?, cell));
+        let condition =
+            |(key, cell): (&String, &'a Cell)| Ok((grid.position_of_key(key).map_err(|f| f.under("where"))?, cell));
         self.filter.iter().map(condition).collect()
     }
 

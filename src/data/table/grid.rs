@@ -87,7 +87,7 @@ impl Grid {
         let mut rows = Vec::new();
         for record in reader.byte_records() {
             let record = record.map_err(|error| broken(format!("{path}: {error}"), "write it anew as plain CSV"))?;
-            let line = record.position().map_or(0, |position| position.line());
+            let line = record.position().map_or(0, |position| line(bytes, position));
             rows.push((line, record));
         }
         let Some((top, first)) = rows.first() else {
@@ -170,7 +170,7 @@ impl Grid {
                     let problem = format!("{column}, but the columns of {path} have no names");
                     Err(Fault::new("", problem, format!("write positions, 0 to {}", width - 1)))
                 }
-                0 => Err(Fault::new("", format!("{path} has no {column}"), suggestion(name, names))),
+                0 => Err(Fault::new("", format!("{path} has no {column}"), suggestion(name, "the columns", names))),
                 count => {
                     let problem = format!("{count} columns of {path} are called `{name}`");
                     Err(Fault::new("", problem, "write the position of one, from 0"))
@@ -246,15 +246,22 @@ impl Grid {
             Cell::Text(text) => text.clone(),
             Cell::Number(number) => number.to_string(),
         };
-        suggestion(&given, &values).replace("the columns are", "its values are")
+        suggestion(&given, "its values", &values)
     }
 }
 
+/// The line on which a record starts: its position is that of the blank lines and remarks before it.
+fn line(bytes: &[u8], position: &csv::Position) -> u64 {
+    let lines = bytes[position.byte() as usize..].split(|&byte| byte == b'\n');
+    let skipped = lines.take_while(|line| matches!(*line, [] | [b'\r'] | [b'#', ..])).count();
+    position.line() + skipped as u64
+}
+
 /// What was likely meant by a name, and what is there.
-fn suggestion(given: &str, names: &[String]) -> String {
+fn suggestion(given: &str, what: &str, names: &[String]) -> String {
     let all: Vec<&str> = names.iter().map(String::as_str).collect();
     let more = if all.len() > LISTED { format!(" and {} more", all.len() - LISTED) } else { String::new() };
-    let list = format!("the columns are {}{more}", all[..all.len().min(LISTED)].join(", "));
+    let list = format!("{what} are {}{more}", all[..all.len().min(LISTED)].join(", "));
     match nearest(given, &all) {
         Some(name) => format!("did you mean `{name}`? {list}"),
         None => list,
@@ -288,7 +295,7 @@ fn entry(path: &str, bytes: Vec<u8>, wanted: Option<&str>) -> Result<Vec<u8>, Fa
                 None => format!("{path} holds {} arrays", names.len()),
             };
             let list: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
-            let remedy = suggestion(wanted.unwrap_or_default(), &list).replace("the columns are", "its arrays are");
+            let remedy = suggestion(wanted.unwrap_or_default(), "its arrays", &list);
             return Err(Fault::new("array", problem, remedy));
         }
     };
