@@ -168,6 +168,20 @@ impl Fault {
     }
 }
 
+/// The likeness, from 0 to 1, from which on a name passes for a slip of another.
+const LIKENESS: f64 = 0.75;
+
+/// The name that was most likely meant, if any is near.
+pub fn nearest<'a>(given: &str, allowed: &[&'a str]) -> Option<&'a str> {
+    let given = given.to_lowercase();
+    allowed
+        .iter()
+        .map(|&name| (strsim::jaro_winkler(&given, &name.to_lowercase()), name))
+        .filter(|&(likeness, _)| likeness >= LIKENESS)
+        .reduce(|best, next| if next.0 > best.0 { next } else { best })
+        .map(|(_, name)| name)
+}
+
 /// Settings that a user may write: plain data that can say whether its values make sense together.
 pub trait Settings {
     /// The first value that cannot be, if any.

@@ -14,7 +14,8 @@ use super::board::Board;
 use super::session::{Given, SWEEP, compute};
 use super::terminal::Terminal;
 use super::{Shared, children, print_json};
-use crate::error::{Error, Result};
+use crate::data::Library;
+use crate::error::{Error, Fault, Result};
 use crate::experiment::stage::{Heading, Member, Overview};
 use crate::experiment::{Cell, Compute, ModelSpec, Observer, Plan, RunDir, Sweep};
 use crate::file::write_whole;
@@ -53,6 +54,7 @@ pub struct Cells {
     /// Whether to go on with what is in the folder.
     resume: bool,
     terminal: Terminal,
+    library: Library,
 }
 
 /// How a cell ended.
@@ -82,7 +84,8 @@ impl Cells {
         let standard = || Path::new("runs").join(sweep.name()).join(format!("sweep-{}", sweep.hash()));
         let folder = given.folder.clone().or_else(|| shared.out.clone()).unwrap_or_else(standard);
         let terminal = Terminal::new(shared.quiet, shared.verbose);
-        Ok(Some(Cells { sweep, folder, resume: shared.resume || given.folder.is_some(), terminal }))
+        let library = Library::new(shared.data.as_deref());
+        Ok(Some(Cells { sweep, folder, resume: shared.resume || given.folder.is_some(), terminal, library }))
     }
 
     /// The cells.
@@ -101,9 +104,12 @@ impl Cells {
     }
 
     /// The plan of a cell.
-    pub fn plan(cell: &Cell, compute: &Compute) -> Plan {
+    pub fn plan(&self, cell: &Cell, compute: &Compute) -> Result<Plan> {
         let Compute { device, kind, workers } = compute;
-        Plan::new(cell.spec.clone(), Compute { device: *device, kind: *kind, workers: workers.clone() })
+        let compute = Compute { device: *device, kind: *kind, workers: workers.clone() };
+        Plan::new(cell.spec.clone(), compute, &self.library).map_err(|Fault { key, problem, remedy }| {
+            Error::Experiment { place: format!("{}: {key}", cell.label), problem, remedy }
+        })
     }
 
     /// Runs a verb on every cell that is not finished, and then puts them all into one report.
@@ -174,7 +180,7 @@ impl Cells {
         }
         let mut queue = VecDeque::new();
         for cell in self.cells() {
-            let plan = Self::plan(cell, compute);
+            let plan = self.plan(cell, compute)?;
             let learned = cell.spec.model != ModelSpec::Exact;
             if learned {
                 plan.network()?;
@@ -215,7 +221,7 @@ impl Cells {
             return Ok(End::Stopped);
         }
         let path = self.folder.join(&cell.folder);
-        let plan = Self::plan(cell, work.compute);
+        let plan = self.plan(cell, work.compute)?;
         match RunDir::open(&path) {
             Err(_) => drop(RunDir::create(&plan, Some(&path))?),
             Ok(run) if run.spec()? == cell.spec => {
@@ -235,6 +241,9 @@ impl Cells {
         let precision = format!("{:?}", work.shared.precision).to_lowercase();
         command.arg(work.verb).arg(&path).args(["--device", &work.shared.device, "--precision", &precision]);
         command.args(["--threads", &work.threads.to_string()]);
+        if let Some(data) = &work.shared.data {
+            command.arg("--data").arg(data);
+        }
         if work.shared.verbose {
             command.arg("--verbose");
         }

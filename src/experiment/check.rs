@@ -5,7 +5,7 @@ use super::model_spec::ModelSpec;
 use super::spec::{CompareSpec, FLOOR, LearnedModel, SampleSpec, Spec, Which};
 use super::truth::{DENSITY, MODES, truth};
 use crate::error::{Fault, Settings, at_least_one, positive};
-use crate::metric::Need;
+use crate::metric::{Need, Truth};
 
 /// Checks the settings under a key.
 fn under(key: &str, settings: &impl Settings) -> Result<(), Fault> {
@@ -33,7 +33,8 @@ impl Settings for Spec {
             (Some(train), None) => under("train", train)?,
             (None, _) => {}
         }
-        if self.model == ModelSpec::Exact && self.data.build()?.law().is_none() {
+        let has_law = self.data.without_files()?.is_some_and(|data| data.law().is_some());
+        if self.model == ModelSpec::Exact && !has_law {
             return Err(Fault::new(
                 "model",
                 format!("the data set {} has no closed-form denoiser", self.data.name()),
@@ -89,7 +90,7 @@ impl Spec {
 
 /// Each metric is told what it needs, and has as many points as it needs.
 fn check_metrics(spec: &Spec, compare: &CompareSpec) -> Result<(), Fault> {
-    let truth = truth(&spec.data)?;
+    let truth = spec.data.without_files()?.map_or(Truth::NOTHING, |data| truth(&data));
     let (key, count) = match compare.count {
         Some(count) => ("compare.count", count),
         None => ("sample.count", spec.sample.count),
@@ -207,7 +208,7 @@ impl Settings for CompareSpec {
 }
 
 /// The fewest points between which every metric has a distance and a standard error.
-const LEAST_POINTS: usize = 4;
+pub(super) const LEAST_POINTS: usize = 4;
 
 fn too_few(key: &str, count: usize) -> Fault {
     Fault::new(key, format!("{count} points are too few to compare"), format!("write at least {LEAST_POINTS}"))

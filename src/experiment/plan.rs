@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use tch::{Device, Kind, Tensor};
 
+use super::check::LEAST_POINTS;
 use super::choices::{EmaSpec, GridSpec, SolverSpec};
 use super::hash::digest;
 use super::model_spec::ModelSpec;
 use super::spec::{Entry, LearnedModel, Noise, Spec};
 use super::train_spec::TrainSpec;
-use crate::data::Dataset;
+use crate::data::{Dataset, Library, Part};
 use crate::error::{Error, Fault, Result};
 use crate::model::{Builder, Condition, Network, Parameters, Trained};
 use crate::rng::{Purpose, Stream};
@@ -43,15 +44,34 @@ pub struct Plan {
     pub sde: Arc<dyn Sde>,
     /// Where the arithmetic is done.
     pub compute: Compute,
+    /// The data set.
+    data: Arc<dyn Dataset>,
 }
 
 /// The data points from which σ_data is measured where the experiment does not give it.
 const SIGMA_DATA_POINTS: usize = 10_000;
 
 impl Plan {
-    /// Builds a checked experiment.
-    pub fn new(spec: Spec, compute: Compute) -> Self {
-        Plan { sde: spec.sde.build(), spec, compute }
+    /// Builds a checked experiment, with its data from the library.
+    ///
+    /// # Errors
+    /// Data that are missing, cannot be used, or are too few to compare with.
+    pub fn new(spec: Spec, compute: Compute, library: &Library) -> Result<Self, Fault> {
+        let key = format!("data.{}", spec.data.name());
+        let data = spec.data.build(library).map_err(|fault| fault.under(&key))?;
+        let plan = Plan { sde: spec.sde.build(), spec, compute, data };
+        for part in [Part::Training, Part::HeldOut] {
+            let count = plan.measured(part, 0, LEAST_POINTS).size()[0];
+            if plan.spec.compare.is_some() && count < LEAST_POINTS as i64 {
+                let (which, remedy) = match part {
+                    Part::Training => ("left to train", "take more rows, or hold out fewer"),
+                    Part::HeldOut => ("held out", "hold out more, or none to compare with the training rows"),
+                };
+                let problem = format!("{count} rows {which} are too few to compare with, at least {LEAST_POINTS}");
+                return Err(Fault::new(key, problem, remedy));
+            }
+        }
+        Ok(plan)
     }
 
     /// The hash of the resolved experiment, which names its run directories.
@@ -62,7 +82,11 @@ impl Plan {
     /// The hash of everything that determines the trained parameters at a given step, so that a checkpoint knows its
     /// experiment.
     pub fn training_hash(&self) -> String {
-        self.spec.training_hash()
+        match self.data.digest() {
+            // The two apart, so that a checkpoint can tell changed settings from changed files.
+            Some(files) => format!("{}-{}", self.spec.training_hash(), &files[..12]),
+            None => self.spec.training_hash(),
+        }
     }
 
     /// The kind and the device of sampling states.
@@ -70,9 +94,14 @@ impl Plan {
         (self.compute.kind, self.compute.device)
     }
 
+    /// The data set, to keep.
+    pub fn shared_data(&self) -> &Arc<dyn Dataset> {
+        &self.data
+    }
+
     /// The data set.
-    pub fn data(&self) -> Box<dyn Dataset> {
-        self.spec.data.build().expect("the experiment was checked")
+    pub fn data(&self) -> &dyn Dataset {
+        &*self.data
     }
 
     /// The exact denoiser, where the data have one.
@@ -159,7 +188,7 @@ impl Plan {
             seed: self.spec.seed,
         };
         let learner = self.learner(train.uncertainty)?;
-        Ok(Trainer::new(settings, objective, self.data(), learner, self.compute.workers.clone()))
+        Ok(Trainer::new(settings, objective, self.data.clone(), learner, self.compute.workers.clone()))
     }
 
     /// The trained model of a checkpoint, with the averaged parameters that `sample.ema` asks for.
@@ -289,15 +318,20 @@ impl Plan {
         (low > 0).then_some(low)
     }
 
-    /// The points on which the loss of training is validated `[count, D…]`, float32 on the device.
+    /// The points on which the loss of training is validated `[≤ count, D…]`, float32 on the device.
     pub fn validation(&self, count: usize) -> Tensor {
-        let points = self.data().draw(Stream::new(self.spec.seed, Purpose::Validation), 0, count);
+        let points = self.data.sample(Part::HeldOut, Stream::new(self.spec.seed, Purpose::Validation), 0, count);
         points.to_kind(Kind::Float).to_device(self.compute.device)
     }
 
-    /// Fresh points of the data distribution `[count, D…]` that no training has seen, float64 on the CPU.
+    /// Points of the data `[≤ count, D…]` that no training has seen, float64 on the CPU, to compare samples with.
     pub fn reference(&self, first: u64, count: usize) -> Tensor {
-        self.data().draw(Stream::new(self.spec.seed, Purpose::Reference), first, count)
+        self.measured(Part::HeldOut, first, count)
+    }
+
+    /// Points of one part of the data `[≤ count, D…]`, float64 on the CPU; of a law, fresh ones.
+    pub fn measured(&self, part: Part, first: u64, count: usize) -> Tensor {
+        self.data.sample(part, Stream::new(self.spec.seed, Purpose::Reference), first, count)
     }
 }
 

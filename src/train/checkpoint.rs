@@ -196,9 +196,16 @@ impl Checkpoint {
     fn read(manifest: &Path, experiment: &str) -> Result<Self, Refusal> {
         let read = Manifest::read(manifest)?;
         if read.experiment != experiment {
-            let problem =
-                "this checkpoint is of another experiment (its seed, data, process, model or training differ)";
-            let remedy = "give the experiment that it was trained with";
+            // The settings, and the files of the data where there are some.
+            let settings = |hash: &str| hash.split('-').next().unwrap_or_default().to_owned();
+            let (problem, remedy) = if settings(&read.experiment) == settings(experiment) {
+                ("the data file has changed since this checkpoint was trained", "restore the file, or train anew")
+            } else {
+                (
+                    "this checkpoint is of another experiment (its seed, data, process, model or training differ)",
+                    "give the experiment that it was trained with",
+                )
+            };
             return Err(Refusal::Foreign(Error::file(manifest, problem, remedy)));
         }
         let path = manifest.with_file_name(&read.tensors);

@@ -9,6 +9,7 @@ use super::compare::{Comparison, Summary};
 use super::levels::{LEVELS, Row, read_levels};
 use super::log::{METRICS, VALIDATION, losses};
 use super::sample::read_npy;
+use crate::data::Part;
 use crate::error::{Error, Result};
 use crate::experiment::MetricSpec;
 use crate::experiment::observer::Observer;
@@ -138,6 +139,7 @@ impl Drawer<'_> {
             let label = label(&metric);
             let floor = comparison.cells.iter().any(|cell| cell.entry == FLOOR && cell.metric == metric);
             let floor = match floor {
+                true if self.plan.data().digest().is_some() => " The dashed line is training rows in their place.",
                 true => " The dashed line is fresh data, the best that any sampler can reach with as many points.",
                 false => "",
             };
@@ -145,7 +147,8 @@ impl Drawer<'_> {
                 let cost = |s: &Summary| if against == "nfe" { s.nfe } else { s.seconds };
                 let curves = quality_curves(comparison, &metric, x_label, cost);
                 let caption = format!(
-                    "{label} of the samples against {x_label}, both measured. Bars are standard errors.{floor}"
+                    "{label} of the samples against {x_label}{}, both measured. Bars are standard errors.{floor}",
+                    self.units()
                 );
                 blocks.push(self.block(&curves, &format!("{metric}-{against}"), caption)?);
             }
@@ -156,20 +159,24 @@ impl Drawer<'_> {
     /// Data beside samples, solvers beside one another, and the way there; in the first two coordinates.
     fn samples(&self, run: &RunDir) -> Result<Vec<Block>> {
         let path = run.file("samples.npy");
-        let dim: i64 = self.plan.data().shape().iter().product();
+        let restored = |x: &Tensor| tensor::to_rows(&self.plan.data().restore(x));
+        let data = restored(&self.plan.measured(Part::Training, 0, POINTS));
+        let dim = data.ncols();
         if dim < 2 || !path.is_file() {
             return Ok(Vec::new());
         }
         let samples = read_npy(&path)?;
-        let rows = samples.len() / dim as usize;
-        let samples = samples.into_shape_with_order((rows, dim as usize)).expect("a batch is rows of coordinates");
+        let rows = samples.len() / dim;
+        let samples = samples
+            .into_shape_with_order((rows, dim))
+            .map_err(|e| Error::file(&path, e.to_string(), "draw them again with `ornstein sample`"))?;
         let spec = &self.plan.spec.sample;
         let sampled = format!("{}, {} steps", spec.solver.name(), spec.steps());
-        let data = PointPanel { title: "data".into(), points: first_two(self.data(POINTS).view()) };
+        let data = PointPanel { title: "data".into(), points: first_two(data.view()) };
         let panels = vec![data, PointPanel { title: sampled, points: first_two(samples.view()) }];
         let note = if dim > 2 { " Only the first two coordinates are shown." } else { "" };
-        let caption = format!("Fresh data beside the samples of this run (at most {POINTS} points each).{note}");
-        let mut blocks = vec![self.block(&PointPanels { panels, ..PointPanels::default() }, "samples", caption)?];
+        let caption = format!("Data beside the samples of this run (at most {POINTS} points each).{note}");
+        let mut blocks = vec![self.block(&self.point_panels(panels), "samples", caption)?];
         let (mut points, mut paths) = (Vec::new(), Vec::new());
         for (title, choice, steps) in self.shown() {
             let sampler = self.plan.sampler(&choice, steps, self.plan.spec.seed).expect("the experiment was checked");
@@ -181,7 +188,7 @@ impl Drawer<'_> {
                 continue;
             };
             let title = format!("{title}, {} evaluations", evaluations(run.nfe));
-            points.push(PointPanel { title: title.clone(), points: first_two(tensor::to_rows(&run.x).view()) });
+            points.push(PointPanel { title: title.clone(), points: first_two(restored(&run.x).view()) });
             let trajectory = sampler.trajectory(self.model, &init(PARTICLES))?;
             // Divided by the scale of x_t, so that processes with and without shrinking signal look alike.
             let scale = |t: f64| (self.plan.sde.kernel(t).alpha.powi(2) + self.plan.sde.kernel(t).sigma.powi(2)).sqrt();
@@ -193,13 +200,28 @@ impl Drawer<'_> {
         if !points.is_empty() {
             let caption =
                 format!("Each solver of the comparison at one of its smaller budgets, from the same noise.{note}");
-            blocks.push(self.block(&PointPanels { panels: points, ..PointPanels::default() }, "solvers", caption)?);
-            let caption =
-                format!("The way of {PARTICLES} particles from the prior to the data, as x/√(α² + σ²).{note}");
+            blocks.push(self.block(&self.point_panels(points), "solvers", caption)?);
+            let caption = format!(
+                "The way of {PARTICLES} particles from the prior to the data, as x/√(α² + σ²){}.{note}",
+                self.units()
+            );
             let panels = TrajectoryPanels { panels: paths, ..TrajectoryPanels::default() };
             blocks.push(self.block(&panels, "trajectories", caption)?);
         }
         Ok(blocks)
+    }
+
+    /// Panels with the names of the first two coordinates, where they have names.
+    fn point_panels(&self, panels: Vec<PointPanel>) -> PointPanels {
+        match self.plan.data().labels() {
+            [x, y, ..] => PointPanels { panels, x_label: x.clone(), y_label: y.clone(), ..PointPanels::default() },
+            _ => PointPanels { panels, ..PointPanels::default() },
+        }
+    }
+
+    /// A remark on the units of what is not shown in those of the data.
+    fn units(&self) -> &'static str {
+        if self.plan.data().labels().is_empty() { "" } else { ", in the units of training" }
     }
 
     /// The solvers whose samples and trajectories are shown: those compared, at the second of the budgets, or the one
@@ -228,7 +250,7 @@ impl Drawer<'_> {
         if self.plan.data().shape() != [2] {
             return Ok(Vec::new());
         }
-        let data = self.data(POINTS);
+        let data = tensor::to_rows(&self.plan.measured(Part::Training, 0, POINTS));
         let axis = |column: usize| {
             let values = data.column(column);
             let (low, high) = values.iter().fold((f64::MAX, f64::MIN), |(l, h), &v| (l.min(v), h.max(v)));
@@ -259,12 +281,8 @@ impl Drawer<'_> {
         let panels = [2.0, 0.7, 0.25, 0.08].into_iter().map(panel).collect();
         let field = ScoreField { x, y, panels, data: first_two(data.view()), ..ScoreField::default() };
         let caption = "The model's score of z = x/α at four noise levels κ = σ/α: magnitude as colour, direction as \
-                       arrows, over points of the data.";
-        Ok(vec![self.block(&field, "score", caption)?])
-    }
-
-    fn data(&self, count: usize) -> Array2<f64> {
-        tensor::to_rows(&self.plan.reference(0, count))
+                       arrows, over points of the data";
+        Ok(vec![self.block(&field, "score", format!("{caption}{}.", self.units()))?])
     }
 }
 
