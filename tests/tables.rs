@@ -3,6 +3,7 @@
 mod place;
 
 use std::collections::BTreeSet;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use place::Place;
@@ -166,7 +167,12 @@ fn real_tables_are_what_they_are_said_to_be() {
     ] {
         let file = about.split([' ', ',']).find(|word| word.starts_with("tabular/")).expect("a file");
         if !folder.join(file).is_file() {
-            eprintln!("skipped {name}: there is no {file} in {} (set ORNSTEIN_DATA)", folder.display());
+            // Past the capture of output, so that it is seen.
+            let _ = writeln!(
+                std::io::stderr(),
+                "skipped {name}: there is no {file} in {}; set ORNSTEIN_DATA",
+                folder.display()
+            );
             continue;
         }
         let path = root.join(format!("experiments/tables/{name}.yaml"));

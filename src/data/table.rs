@@ -133,7 +133,7 @@ impl Table {
         let columns = self.positions(&grid, &filter)?;
         let sphere = self.angles(&grid, &columns)?;
         let rows = self.rows(&grid, &filter, &columns, sphere)?;
-        let (held_out, training) = self.split(&rows)?;
+        let [held_out, training] = self.split(&rows)?;
         let labels: Vec<String> = columns.iter().map(|&column| grid.label(column)).collect();
         let preparation = Preparation::fit(&training, &labels, sphere, self.standardise)?;
         let about = format!(
@@ -203,19 +203,16 @@ impl Table {
         let passes = |&row: &usize| filter.iter().all(|&(column, cell)| grid.holds(row, column, cell));
         let read = |row: usize| {
             let values: Vec<f64> = columns.iter().map(|&column| grid.number(row, column)).collect::<Result<_, _>>()?;
-            let angles = sphere.map(|[latitude, longitude]| [values[latitude], values[longitude]]);
-            match angles {
-                Some([latitude, _]) if latitude.abs() > 90.0 => Err((columns[sphere.unwrap()[0]], latitude)),
-                Some([_, longitude]) if !(-180.0..=360.0).contains(&longitude) => {
-                    Err((columns[sphere.unwrap()[1]], longitude))
+            let limits = [-90.0..=90.0, -180.0..=360.0];
+            for (at, limits) in sphere.into_iter().flatten().zip(limits) {
+                if !limits.contains(&values[at]) {
+                    let problem =
+                        format!("{}: {} is no such angle in degrees", grid.place(row, columns[at]), values[at]);
+                    let remedy = "`sphere` takes latitudes from −90 to 90 first, then longitudes from −180 to 360";
+                    return Err(Fault::new("file", problem, remedy));
                 }
-                _ => Ok(values),
             }
-            .map_err(|(column, value)| {
-                let problem = format!("{}: {value} is no such angle in degrees", grid.place(row, column));
-                let remedy = "`sphere` takes latitudes from −90 to 90 first, then longitudes from −180 to 360";
-                Fault::new("file", problem, remedy)
-            })
+            Ok(values)
         };
         let rows: Vec<Vec<f64>> = (0..grid.len()).filter(passes).map(read).collect::<Result<_, _>>()?;
         if !rows.is_empty() {
@@ -234,7 +231,7 @@ impl Table {
 
     /// The rows that are held out, and those to train with: in the order of their hashes, so that the order in the
     /// file has no say.
-    fn split<'a>(&self, rows: &'a [Vec<f64>]) -> Result<(Vec<&'a Vec<f64>>, Vec<&'a Vec<f64>>), Fault> {
+    fn split<'a>(&self, rows: &'a [Vec<f64>]) -> Result<[Vec<&'a Vec<f64>>; 2], Fault> {
         let count = (self.validation * rows.len() as f64).round() as usize;
         if (count == 0 && self.validation > 0.0) || count == rows.len() {
             let (which, remedy) = match count {
@@ -258,7 +255,7 @@ impl Table {
             .collect();
         hashed.sort_by_key(|&(hash, _)| hash);
         let mut rows = hashed.into_iter().map(|(_, row)| row);
-        Ok((rows.by_ref().take(count).collect(), rows.collect()))
+        Ok([rows.by_ref().take(count).collect(), rows.collect()])
     }
 }
 

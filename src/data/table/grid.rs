@@ -344,7 +344,7 @@ enum Unfit {
     Bytes(String, &'static str),
 }
 
-fn view<'a, T: ViewElement>(bytes: &'a [u8], number: fn(&T) -> f64) -> Result<Array2<f64>, Unfit> {
+fn view<T: ViewElement>(bytes: &[u8], number: fn(&T) -> f64) -> Result<Array2<f64>, Unfit> {
     let again = "fetch it again, or save it with numpy.save";
     let array = ArrayViewD::<T>::view_npy(bytes).map_err(|error| match error {
         ViewNpyError::WrongDescriptor(kind) => Unfit::Kind(kind.to_string().replace('\'', "")),
