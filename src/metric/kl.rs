@@ -37,9 +37,11 @@ pub enum Reference {
 /// Both are consistent, with a bias of about (k/N)^{2/D} that shows where the density bends within a neighbourhood,
 /// and which the two neighbour distances of the second share and mostly cancel; estimates may be negative.
 ///
-/// The standard error takes the N terms as independent, which they nearly are. Against the sample it adds the jackknife
-/// over reference points, where leaving one out moves each sample near it on to its (k + 1)-th neighbour; this is
-/// somewhat too large when the laws agree.
+/// The standard error takes the N terms of the mean as independent and adds what that leaves out. Against the density:
+/// each term carries the noise ψ'(k) of its neighbour distance, and that neighbourhoods overlap adds 0.3 to 0.9 times as
+/// much again (measured for up to 20 neighbours in up to 5 dimensions); once is what is added. Against the sample: the
+/// jackknife over reference points, where leaving one out moves each sample near it on to its (k + 1)-th neighbour.
+/// So the error is somewhat too large when the laws agree, by up to a quarter, and right when their difference rules.
 ///
 /// Time O(N² D), and O(N (N + M) D) against the sample; memory O((N + M) (D + k)).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -91,11 +93,11 @@ impl Metric for Kl {
         let centre = x.mean_axis(Axis(0)).expect("there are samples");
         let cloud = Cloud::new(x, &centre);
         let own = Distances::new(&cloud, &cloud, self.neighbors, Candidates::Own).log;
-        let (terms, shift, of_data) = match self.against {
+        let (terms, shift, further) = match self.against {
             Reference::Density => {
                 let density = truth.density.as_ref().expect("a question that holds the density");
                 let volume = 0.5 * dim * PI.ln() - ln_gamma(0.5 * dim + 1.0);
-                (-density(x) - own * dim, digamma(k) - digamma(n) - volume, 0.0)
+                (-density(x) - own * dim, digamma(k) - digamma(n) - volume, trigamma(self.neighbors) / n)
             }
             Reference::Sample => {
                 let others = Distances::new(&cloud, &Cloud::new(data, &centre), self.neighbors, Candidates::Others);
@@ -103,10 +105,15 @@ impl Metric for Kl {
                 ((others.log - own) * dim, (m / (n - 1.0)).ln(), (m - 1.0) * left_out.var(0.0))
             }
         };
-        let Estimate { value, standard_error } = Estimate::mean(&terms);
-        let standard_error = if value.is_finite() { standard_error.hypot(of_data.sqrt()) } else { f64::NAN };
-        Estimate { value: value + shift, standard_error }
+        let value = terms.sum() / n + shift;
+        let variance = terms.var(1.0) / n + further;
+        Estimate { value, standard_error: if value.is_finite() { variance.sqrt() } else { f64::NAN } }
     }
+}
+
+/// ψ'(k) = π²/6 − Σ_{i < k} 1/i²: the variance of ln V for the volume V up to the k-th point of a Poisson process.
+fn trigamma(k: usize) -> f64 {
+    PI * PI / 6.0 - (1..k).map(|i| 1.0 / (i * i) as f64).sum::<f64>()
 }
 
 /// The distances of points to their k-th neighbours, and what it would be without one of these.
@@ -200,7 +207,8 @@ mod tests {
             let (x, y) = (gaussian(1, 4_000, &mean, scale), gaussian(2, 4_000, &vec![0.0; dim], 1.0));
             let truth = closed_form(&mean, scale);
             for kl in [against_density(Kl::default(), &x, 1.0), SAMPLE.distance(x.view(), y.view())] {
-                assert!((kl.value - truth).abs() < 3.0 * kl.standard_error + 0.01, "{dim}: {kl:?} is not {truth}");
+                let bias = 5.0 * (5.0 / 4_000.0f64).powf(2.0 / dim as f64);
+                assert!((kl.value - truth).abs() < 3.0 * kl.standard_error + bias, "{dim}: {kl:?} is not {truth}");
                 assert!(kl.standard_error < 0.04, "{kl:?}");
             }
         }
@@ -214,13 +222,8 @@ mod tests {
             let density = Calibration::of(300, |seed| against_density(Kl::default(), &x(seed), 1.0));
             let sample = Calibration::of(300, |seed| SAMPLE.distance(x(seed).view(), y(seed).view()));
             for calibration in [density, sample] {
-                println!(
-                    "{} {}",
-                    calibration.mean - closed_form(&mean, scale),
-                    calibration.reported / calibration.deviation
-                );
                 assert!((calibration.mean - closed_form(&mean, scale)).abs() < 0.05);
-                calibration.assert_calibrated(0.85..1.35);
+                calibration.assert_calibrated(0.95..1.3);
             }
         }
     }
@@ -231,7 +234,6 @@ mod tests {
             Calibration::of(20, |seed| against_density(Kl::default(), &gaussian(seed, n, &[0.0; 2], 1.0), 1.0)).mean
         };
         let (few, many) = (bias(200), bias(3_200));
-        println!("{few} {many}");
         assert!(many.abs() < 0.015 && few > 2.0 * many, "{few} {many}");
     }
 
