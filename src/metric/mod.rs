@@ -16,7 +16,7 @@
 //! | [`TrajectoryError`] | RMS distance from the probability flow of the same start | 0 | O(N D), and the reference run | O(N D) |
 //!
 //! N samples and M data points in D dimensions; L directions, S starts of a search, K modes, k neighbours. All work in
-//! `f64`, use every core, and give the same bits whatever the number of threads.
+//! `f64`, use every core unless they say otherwise, and give the same bits whatever the number of threads.
 
 mod classifier;
 mod energy;
