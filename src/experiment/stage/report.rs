@@ -330,7 +330,7 @@ fn quality_curves(
     x_label: &str,
     cost: impl Fn(&Summary) -> f64,
 ) -> QualityCurves {
-    let summaries: Vec<Summary> = comparison.summaries().into_iter().filter(|s| s.metric == metric).collect();
+    let summaries = comparison.summaries();
     let label = label(metric);
     // On a logarithmic axis what may have either sign shows its size.
     let (y_label, shown): (String, fn(f64) -> f64) = match best(metric) {
@@ -338,15 +338,18 @@ fn quality_curves(
         Best::Zero => (format!("|{label}| (lower is better)"), f64::abs),
         Best::Most => (format!("{label} (higher is better)"), |value| value),
     };
-    let mut series: Vec<QualitySeries> = Vec::new();
-    for summary in summaries.iter().filter(|s| s.entry != FLOOR) {
-        let point = QualityPoint { x: cost(summary), value: shown(summary.value), error: summary.standard_error };
-        match series.iter_mut().find(|series| series.label == summary.entry) {
-            Some(series) => series.points.push(point),
-            None => series.push(QualitySeries { label: summary.entry.clone(), points: vec![point] }),
-        }
-    }
-    let floor = summaries.iter().find(|s| s.entry == FLOOR);
+    // Every solver keeps its place, and so its colour, in the figures of all metrics.
+    let mut entries: Vec<&str> = summaries.iter().map(|s| s.entry.as_str()).filter(|&entry| entry != FLOOR).collect();
+    entries.dedup();
+    let mine: Vec<&Summary> = summaries.iter().filter(|s| s.metric == metric).collect();
+    let point = |s: &Summary| QualityPoint { x: cost(s), value: shown(s.value), error: s.standard_error };
+    let series = entries.into_iter().map(|entry| {
+        let points: Vec<QualityPoint> = mine.iter().filter(|s| s.entry == entry).map(|s| point(s)).collect();
+        let none = if points.is_empty() { " (not defined)" } else { "" };
+        QualitySeries { label: format!("{entry}{none}"), points }
+    });
+    let series = series.collect();
+    let floor = mine.iter().find(|s| s.entry == FLOOR);
     QualityCurves {
         x_label: x_label.into(),
         y_label,
