@@ -152,8 +152,8 @@ fn sweeps_that_cannot_be() {
     );
     check(
         "sweep: {sde: [vp, {ve: {sigma: 1}}]}",
-        "sweep.yaml:7: sweep.sde[1]: sde.ve: unknown key `sigma`; did you mean `sigma_max`? \
-         allowed: sigma_min, sigma_max, t_min, t_train",
+        "sweep.yaml:7: sweep.sde[1]: sde.ve: unknown key `sigma`; did you mean `sigma_min`? \
+         allowed: sigma_min, sigma_max, t_min, t_train, t_max",
     );
     let empty = "the sweep is empty; write a grid, such as {seed: [0, 1, 2]}, or a list of cells, or remove `sweep`";
     for text in ["sweep: {}", "sweep: []", "sweep:"] {
@@ -268,7 +268,7 @@ fn every_cell_is_a_run_and_all_make_one_report() {
     let json = outcome.json();
     let folder = json["sweep"].as_str().expect("a folder");
     assert!(folder.starts_with("runs/tiny/sweep-"), "{folder}");
-    let cells = ["sde=vp,seed=0", "sde=vp,seed=1", "sde=ve-sigma_max-5,seed=0", "sde=ve-sigma_max-5,seed=1"];
+    let cells = ["sde=vp,seed=0", "sde=vp,seed=1", "sde=ve,seed=0", "sde=ve,seed=1"];
     let files = ["figures", "report.html", "runs.csv", "sweep.yaml"];
     assert_eq!(names(&place, folder), cells.iter().chain(&files).map(|name| name.to_string()).collect());
     for line in ["[4/4] ", "sde=vp, seed=1: done in "] {
