@@ -79,7 +79,11 @@ fn bases_that_cannot_be() {
     };
     place.write("sub/a.yaml", "seed: 1\nbase: ../b.yaml\n");
     place.write("b.yaml", "base: sub/../sub/a.yaml\n");
-    check("name: x\nbase: b.yaml\n", "sub/../sub/../b.yaml:0: base");
+    check(
+        "name: x\nbase: b.yaml\n",
+        "sub/../sub/a.yaml:2: base: b.yaml is based on itself: b.yaml → sub/../sub/a.yaml → b.yaml; \
+         remove one of these `base` keys",
+    );
     check(
         "name: x\n\nbase: none.yaml\n",
         "derived.yaml:3: base: the base none.yaml cannot be read (No such file or directory (os error 2)); \
@@ -305,14 +309,21 @@ fn every_cell_is_a_run_and_all_make_one_report() {
         &place,
         &["run", "sweep.yaml"],
         &format!(
-            "{folder}: this folder holds a run already; \
+            "run: {folder}: this sweep was started already; \
              add --resume to go on with it, or choose another folder with --out"
         ),
     );
+    let unknown = ["run", "sweep.yaml", "--resume", "--out", "other"];
+    refuses(&place, &unknown, "--resume: other: there is no sweep in this folder; start one without --resume");
+    let single = ["run", "sweep.yaml", "--resume", "--out", "alone"];
+    let message = "--out: alone: this is the folder of a single run; choose another folder for the sweep";
+    refuses(&place, &single, message);
     fs::remove_dir_all(place.path(folder).join(cells[0])).expect("a folder");
+    // One that was killed while its folder was made.
+    fs::remove_file(place.path(folder).join(cells[2]).join("run.json")).expect("a file");
     let before = place.read(&format!("{folder}/{}/report.html", cells[1]));
     let outcome = place.run(&["run", "sweep.yaml", "--resume"]).ok();
-    assert_eq!(outcome.stderr.matches("finished before").count(), 3, "{}", outcome.stderr);
+    assert_eq!(outcome.stderr.matches("finished before").count(), 2, "{}", outcome.stderr);
     assert!(before == place.read(&format!("{folder}/{}/report.html", cells[1])));
     // The folder stands for the sweep.
     fs::remove_file(place.path(folder).join("runs.csv")).expect("a file");

@@ -354,7 +354,7 @@ mod tests {
         // A choice is its name where that says it all.
         assert_eq!(drafts("{sde: [vp, {ve: {sigma_max: 20}}]}")[1].1, "sde=ve");
         assert_eq!(drafts("{'compare.entries[0].solver': [heun, {ddim: {eta: 1}}]}")[1].1, "solver=ddim");
-        assert_eq!(drafts("{compare.nfe: [[1, 2]]}")[0].1, "nfe=1-2");
+        assert_eq!(drafts("{compare.nfe: [[1, 2]]}")[0].1, "nfe=1,2");
         // Where the last word of two paths is the same, more of them is needed.
         assert_eq!(drafts("{train.steps: [1], sample.steps: [2]}")[0].1, "train.steps=1,sample.steps=2");
         assert_eq!(drafts("{'compare.entries[0].solver': [heun]}")[0].1, "solver=heun");
