@@ -169,14 +169,24 @@ impl Cells {
     /// The cells to work on, after all checks that nothing would run in vain.
     fn queue(&self, verb: &str, compute: &Compute) -> Result<VecDeque<&Cell>> {
         let known = self.folder.join(SWEEP).is_file();
-        if verb == "run" || verb == "train" {
-            if (known || RunDir::open(&self.folder).is_ok()) && !self.resume {
+        let starts = verb == "run" || verb == "train";
+        let refuse = |argument: &str, problem: &str, remedy: &str| {
+            Err(Error::argument(argument, format!("{}: {problem}", self.folder.display()), remedy))
+        };
+        if RunDir::open(&self.folder).is_ok() {
+            return refuse("--out", "this is the folder of a single run", "choose another folder for the sweep");
+        }
+        match (known, self.resume) {
+            (true, false) if starts => {
                 let remedy = "add --resume to go on with it, or choose another folder with --out";
-                let place = self.folder.display().to_string();
-                return Err(Error::argument(place, "this folder holds a run already", remedy));
+                return refuse(verb, "this sweep was started already", remedy);
             }
-        } else if !known {
-            return Err(self.missing());
+            // After a change of the file the folder is another; to start all over shall not happen unasked.
+            (false, true) if starts => {
+                return refuse("--resume", "there is no sweep in this folder", "start one without --resume");
+            }
+            (false, _) if !starts => return Err(self.missing()),
+            _ => {}
         }
         let mut queue = VecDeque::new();
         for cell in self.cells() {
@@ -224,6 +234,8 @@ impl Cells {
         let plan = self.plan(cell, work.compute)?;
         match RunDir::open(&path) {
             Err(_) => drop(RunDir::create(&plan, Some(&path))?),
+            // It was killed as it was made.
+            Ok(run) if !run.file("run.json").is_file() => drop(RunDir::create(&plan, Some(&path))?),
             Ok(run) if run.spec()? == cell.spec => {
                 // The page is the last thing that a run writes.
                 if work.verb == "run" && run.file("report.html").is_file() {

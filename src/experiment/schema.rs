@@ -3,6 +3,7 @@
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
 
+use super::locate::Step;
 use super::spec::Spec;
 
 /// The JSON Schema of an experiment *file*: every key of [`Spec`], and `base` and `sweep`, which belong to the file and
@@ -162,15 +163,27 @@ impl<'a> Shape<'a> {
         let node = self.forms().into_iter().find_map(|(_, form)| form["properties"].get(key));
         Shape { root: self.root, node }
     }
+
+    /// The shape of what stands at the end of a way.
+    pub fn at(self, way: &[Step]) -> Self {
+        way.iter().fold(self, |shape, step| match step {
+            Step::Key(key) => shape.key(key),
+            Step::Index(_) => {
+                let node = shape.forms().into_iter().find_map(|(_, form)| form.get("items"));
+                Shape { root: shape.root, node }
+            }
+        })
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::locate::steps;
     use super::*;
 
     fn is_choice(path: &str) -> bool {
         let shapes = Shapes::new();
-        let shape = path.split('.').fold(shapes.whole(), |shape, key| shape.key(key));
+        let shape = shapes.whole().at(&steps(path).unwrap());
         assert!(shape.node.is_some(), "{path} is nothing");
         shape.is_choice()
     }
@@ -185,6 +198,8 @@ mod tests {
             "train.optimizer",
             "sample.solver",
             "sample.grid",
+            "compare.entries[0].solver",
+            "compare.metrics[1]",
             "sample.solver.predictor_corrector.predictor",
             "sample.solver.predictor_corrector.predictor.predictor_corrector.corrector",
         ] {
