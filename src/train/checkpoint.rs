@@ -235,7 +235,7 @@ impl Checkpoint {
         if sha256(&data) != read.sha256 {
             return Err(damaged("the file is damaged: its SHA-256 is not that of its manifest".into()));
         }
-        let foreign = |what: String| damaged(format!("this is not a safetensors checkpoint ({what})"));
+        let foreign = |what: String| damaged(format!("this is not a safetensors checkpoint ({})", line(&what)));
         let file = SafeTensors::deserialize(&data).map_err(|e| foreign(e.to_string()))?;
         let mut tensors = HashMap::new();
         for (name, view) in file.tensors() {
@@ -285,7 +285,7 @@ impl Manifest {
 
         let damaged = |problem: String| Refusal::Damaged(Error::file(path, problem, AGAIN));
         let text = fs::read(path).map_err(|e| damaged(e.to_string()))?;
-        let not_one = |e: serde_json::Error| damaged(format!("this is not a checkpoint manifest ({e})"));
+        let not_one = |e: serde_json::Error| damaged(format!("this is not a checkpoint manifest ({})", line(&e.to_string())));
         let Common { format, version } = serde_json::from_slice(&text).map_err(not_one)?;
         if format != FORMAT {
             let problem = format!("checkpoint format {format} where this program reads format {FORMAT}");
@@ -311,6 +311,11 @@ impl Manifest {
     }
 }
 
+/// A text in one line, whatever names from a damaged file stand in it.
+fn line(text: &str) -> String {
+    text.replace(['\n', '\r'], " ")
+}
+
 fn sha256(data: &[u8]) -> String {
     Sha256::digest(data).iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -324,3 +329,6 @@ fn manifests(folder: &Path) -> Vec<PathBuf> {
     found.sort();
     found
 }
+
+#[cfg(test)]
+mod tests;
