@@ -1,5 +1,7 @@
 //! Whatever is done to the files of a checkpoint, it is read as it was written or refused in a sentence.
 
+use std::sync::LazyLock;
+
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -9,6 +11,23 @@ const HASH: &str = "0123456789ab";
 
 /// A folder with a checkpoint of two tensors, and its manifest.
 fn saved() -> (TempDir, PathBuf) {
+    // Written once with all care for the disk, and then copied.
+    static FILES: LazyLock<[(String, Vec<u8>); 2]> = LazyLock::new(|| {
+        let (_folder, manifest) = save();
+        [manifest.clone(), manifest.with_extension("safetensors")].map(|path| {
+            let name = path.file_name().and_then(|name| name.to_str()).expect("a name");
+            (name.to_owned(), fs::read(&path).expect("a file"))
+        })
+    });
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, contents) in FILES.iter() {
+        fs::write(folder.path().join(name), contents).expect("a writable folder");
+    }
+    let manifest = folder.path().join(&FILES[0].0);
+    (folder, manifest)
+}
+
+fn save() -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().expect("a folder");
     let tensor = |n: i64| Tensor::arange(n, (Kind::Float, Device::Cpu));
     let tensors = HashMap::from([("parameters/a".to_owned(), tensor(6).reshape([2, 3])), ("b".to_owned(), tensor(4))]);
