@@ -39,7 +39,7 @@ pub enum Error {
         remedy: String,
     },
     /// A place that we were told to write to cannot be used at all.
-    #[error("cannot write {}: {source}; choose another place for it, or change its permissions", path.display())]
+    #[error("cannot write {}: {source}; choose another place for it, or {}", path.display(), admit(source))]
     Unwritable {
         /// The file or folder.
         path: PathBuf,
@@ -47,7 +47,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// Writing failed half-way through a run: a full disk, a vanished folder.
-    #[error("writing {} failed: {source}; free some space and continue with --resume", path.display())]
+    #[error("writing {} failed: {source}; {} and continue with --resume", path.display(), mend(source))]
     Write {
         /// The file.
         path: PathBuf,
@@ -107,6 +107,21 @@ pub enum Error {
     /// LibTorch failed: out of memory, an unsupported operation.
     #[error("LibTorch: {0}")]
     Torch(#[from] tch::TchError),
+}
+
+/// What makes a write possible that has failed half-way.
+fn mend(source: &std::io::Error) -> &'static str {
+    if lacks_space(source) { "free some space" } else { "put that right" }
+}
+
+/// What makes a place writable.
+fn admit(source: &std::io::Error) -> &'static str {
+    if lacks_space(source) { "free some space" } else { "change its permissions" }
+}
+
+fn lacks_space(source: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+    matches!(source.kind(), StorageFull | QuotaExceeded)
 }
 
 impl Error {

@@ -79,8 +79,9 @@ impl RunDir {
                 other => other,
             })
         };
-        write("experiment.yaml", plan.spec.to_yaml().as_bytes())?;
         write("run.json", &text)?;
+        // Last, for it is what makes the folder a run.
+        write("experiment.yaml", plan.spec.to_yaml().as_bytes())?;
         Ok(run)
     }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use ndarray::{Array2, ArrayView2};
 use tch::Tensor;
 
+use super::board::write_images;
 use super::compare::{Comparison, Summary};
 use super::levels::{LEVELS, Row, read_levels};
 use super::log::{METRICS, VALIDATION, losses};
@@ -24,6 +25,7 @@ use crate::report::{
 use crate::score::{Eval, Model};
 use crate::solve::prior;
 use crate::tensor;
+use crate::train::Checkpoint;
 
 /// Points in a scatter panel, particles in a trajectory panel, nodes along an axis of a score field.
 const POINTS: usize = 5_000;
@@ -53,6 +55,8 @@ pub fn report(plan: &Plan, model: &dyn Model, run: &RunDir, observer: &dyn Obser
     section("Samples", drawer.samples(run)?)?;
     section("Score", drawer.score_field()?)?;
     section("Experiment", vec![Block::Preformatted(plan.spec.to_yaml())])?;
+    let manifest = run.chosen_checkpoint(plan.spec.sample.checkpoint);
+    write_images(&drawer.folder, manifest.and_then(|path| Checkpoint::step_of(&path)).unwrap_or(0))?;
     let page = Page {
         title: plan.spec.name.clone(),
         summary: summary(plan, comparison.as_ref()),
