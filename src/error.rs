@@ -216,10 +216,22 @@ pub fn positive(key: &str, value: f64) -> Result<(), Fault> {
     Err(Fault::new(key, format!("{value} is not a positive number"), "write a number greater than 0"))
 }
 
-/// Refuses a count of zero.
+/// The most that any count may be: more than a machine can do, and little enough that two of them can be multiplied.
+pub const MOST: usize = 1_000_000_000;
+
+/// Refuses a count of zero, and one that means no number of anything.
 pub fn at_least_one(key: &str, value: usize) -> Result<(), Fault> {
-    if value > 0 {
-        return Ok(());
+    between(key, value, (1, MOST))
+}
+
+/// Refuses a count outside `least..=most`.
+pub fn between(key: &str, value: usize, (least, most): (usize, usize)) -> Result<(), Fault> {
+    if value < least {
+        let remedy = format!("write a whole number of at least {least}");
+        return Err(Fault::new(key, format!("{value} is too small"), remedy));
     }
-    Err(Fault::new(key, "0 is too small", "write a whole number of at least 1"))
+    if value > most {
+        return Err(Fault::new(key, format!("{value} is too large"), format!("write at most {most}")));
+    }
+    Ok(())
 }

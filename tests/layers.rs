@@ -48,6 +48,7 @@ const WITHOUT_TORCH: &[&str] = &[
     "spec.rs",
     "sweep.rs",
     "syntax.rs",
+    "text.rs",
     "train_spec.rs",
     "tree.rs",
 ];

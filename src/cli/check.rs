@@ -6,21 +6,31 @@ use super::session::{Given, Session, compute};
 use super::sweep::Cells;
 use super::{Shared, print, print_json};
 use crate::error::Result;
-use crate::experiment::{Cell, Choice, ModelSpec, Plan, lint};
+use crate::experiment::{Cell, Choice, Effort, Forecast, Plan, forecast, lint, mebibytes};
 use crate::report::Table;
 
-/// Resolve and check an experiment; nothing runs and nothing is written.
+/// Resolve and check an experiment, and measure what it will take; nothing is written.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Seconds and memory are measured on a few training and sampling steps, in about a second, and multiplied. They are those
+of this machine at this moment: right within a factor of 3 (memory: 2) where nothing else runs. Writing checkpoints,
+distances and figures are not counted. On a GPU memory is not measured. For a sweep nothing is measured.")]
 pub struct Check {
     #[command(flatten)]
     shared: Shared,
+
+    /// Check only; do not measure seconds and memory
+    #[arg(long)]
+    quick: bool,
 }
 
 /// What is known of an experiment before it runs.
 struct Prospect {
     parameters: usize,
-    /// Evaluations of the model for each sample; none where a tolerance decides.
-    evaluations: Option<usize>,
+    /// What the solver does for each sample; none where a tolerance decides.
+    effort: Option<Effort>,
+    /// The steps that it will make.
+    steps: usize,
     /// Evaluations that the comparison makes, over all samples.
     compared: usize,
     /// Examples that training sees.
@@ -28,22 +38,29 @@ struct Prospect {
     warnings: Vec<String>,
 }
 
+/// The evaluations that are counted one by one; beyond, as many are taken for each step as before.
+const COUNTED: usize = 20_000;
+
 impl Prospect {
     fn of(plan: &Plan) -> Result<Self> {
-        let parameters = match plan.spec.model {
-            ModelSpec::Learned(_) => plan.network()?.1.count(),
-            ModelSpec::Exact | ModelSpec::Empirical(_) => 0,
-        };
+        let parameters = plan.parameters()?;
         let sample = &plan.spec.sample;
+        let steps = sample.steps();
         let choice = Choice { solver: &sample.solver, grid: &sample.grid, denoise: sample.denoise };
-        let evaluations = sample.solver.tolerance().is_none().then(|| plan.evaluations(&choice, sample.steps()));
+        let effort = sample.solver.tolerance().is_none().then(|| plan.evaluations(&choice, steps, COUNTED));
         let compared = plan.spec.compare.as_ref().map_or(0, |compare| {
             let count = compare.count.unwrap_or(sample.count);
             let fixed = compare.entries.iter().filter(|entry| entry.solver.tolerance().is_none()).count();
-            compare.nfe.iter().sum::<usize>() * fixed * compare.repeats * count
+            let factors = [fixed, compare.repeats, count];
+            factors.into_iter().fold(compare.nfe.iter().sum(), usize::saturating_mul)
         });
         let trained = plan.spec.train.as_ref().map_or(0, |train| train.steps * train.batch);
-        Ok(Prospect { parameters, evaluations, compared, trained, warnings: lint(plan) })
+        Ok(Prospect { parameters, effort, steps, compared, trained, warnings: lint(plan) })
+    }
+
+    /// Evaluations of the model for each sample, if all were counted.
+    fn evaluations(&self) -> Option<usize> {
+        self.effort.filter(|effort| effort.evaluations <= COUNTED).map(|effort| effort.evaluations)
     }
 
     fn json(&self, plan: &Plan) -> Value {
@@ -54,12 +71,53 @@ impl Prospect {
             "data_sha256": plan.data().digest(),
             "parameters": self.parameters,
             "sigma_data": plan.sigma_data(),
-            "evaluations_per_sample": self.evaluations,
+            "evaluations_per_sample": self.evaluations(),
             "training_examples": self.trained,
             "compared_evaluations": self.compared,
             "warnings": self.warnings,
         })
     }
+}
+
+/// A line of what is known.
+fn line(what: &str, value: &str) -> String {
+    format!("\n# {what:<23} {value}")
+}
+
+/// What a run will take, for people.
+fn told(forecast: &Forecast) -> String {
+    let mut text = String::new();
+    if let Some(memory) = forecast.memory {
+        let (all, own) = (mebibytes(memory.peak_bytes as f64), mebibytes(memory.baseline_bytes as f64));
+        text += &line("memory", &format!("about {all}, of which {own} are the program and LibTorch"));
+    }
+    if let Some(training) = forecast.training {
+        let (all, step) = (duration(training.seconds), duration(training.seconds_per_step));
+        text += &line("training", &format!("about {all}, {step} a step"));
+    }
+    if let Some(sampling) = forecast.sampling {
+        let each = format!("{} an evaluation of one sample", duration(sampling.seconds_per_evaluation));
+        let all = sampling.seconds.map(|seconds| format!("about {}, ", duration(seconds)));
+        text += &line("sampling", &(all.unwrap_or_default() + &each));
+    }
+    if let Some(seconds) = forecast.comparison_seconds {
+        text += &line("comparison", &format!("about {} of sampling", duration(seconds)));
+    }
+    forecast.notes.iter().for_each(|note| text += &line("not measured", note));
+    text
+}
+
+/// Seconds for people, with two digits.
+fn duration(seconds: f64) -> String {
+    let (value, unit) = match seconds {
+        s if s < 1e-3 => (s * 1e6, "µs"),
+        s if s < 1.0 => (s * 1e3, "ms"),
+        s if s < 120.0 => (s, "s"),
+        s if s < 7200.0 => (s / 60.0, "min"),
+        s if s < 172_800.0 => (s / 3600.0, "h"),
+        s => (s / 86_400.0, "days"),
+    };
+    if value < 10.0 { format!("{value:.1} {unit}") } else { format!("{value:.0} {unit}") }
 }
 
 impl Check {
@@ -74,12 +132,16 @@ impl Check {
 
     fn one(&self, plan: &Plan) -> Result<()> {
         let prospect = Prospect::of(plan)?;
+        let forecast = if self.quick { None } else { Some(forecast(plan, prospect.effort)?) };
         if self.shared.json {
-            return print_json(&prospect.json(plan));
+            let mut value = prospect.json(plan);
+            value["forecast"] = json!(forecast);
+            return print_json(&value);
         }
-        let evaluations = match prospect.evaluations {
-            Some(evaluations) => evaluations.to_string(),
-            None => "as many as the tolerance asks for".to_owned(),
+        let evaluations = match (prospect.evaluations(), prospect.effort) {
+            (Some(evaluations), _) => evaluations.to_string(),
+            (None, Some(effort)) => format!("about {:.0}", effort.over(prospect.steps)),
+            (None, None) => "as many as the tolerance asks for".to_owned(),
         };
         let mut text = plan.spec.to_yaml();
         for (what, value) in [
@@ -91,8 +153,9 @@ impl Check {
             ("evaluations a sample", evaluations),
             ("evaluations to compare", format!("up to {}", prospect.compared)),
         ] {
-            text += &format!("\n# {what:<23} {value}");
+            text += &line(what, &value);
         }
+        forecast.iter().for_each(|forecast| text += &told(forecast));
         for warning in prospect.warnings {
             text += &format!("\n# warning: {warning}");
         }

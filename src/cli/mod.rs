@@ -4,10 +4,12 @@ mod board;
 mod check;
 mod children;
 mod compare;
+mod completions;
 mod list;
 mod report;
 mod run;
 mod sample;
+mod schema;
 mod session;
 mod sweep;
 mod terminal;
@@ -41,7 +43,7 @@ pub struct Cli {
 enum Verb {
     /// Train (or resume), sample, compare and report: the main job
     Run(run::Run),
-    /// Resolve and check an experiment; nothing runs and nothing is written
+    /// Resolve and check an experiment, and measure what it will take; nothing is written
     Check(check::Check),
     /// Train the model of an experiment
     Train(train::Train),
@@ -53,6 +55,10 @@ enum Verb {
     Report(report::Report),
     /// List what an experiment may choose: solvers, SDEs, data sets, …
     List(list::List),
+    /// Print the JSON Schema of an experiment file, for editors
+    Schema(schema::Schema),
+    /// Print a script with which a shell completes verbs and flags
+    Completions(completions::Completions),
 }
 
 /// What all verbs on an experiment share.
@@ -134,6 +140,8 @@ pub fn main(cli: Cli) -> Result<()> {
         Verb::Compare(verb) => verb.run(),
         Verb::Report(verb) => verb.run(),
         Verb::List(verb) => verb.run(),
+        Verb::Schema(verb) => verb.run(),
+        Verb::Completions(verb) => verb.run(),
     }
 }
 

@@ -3,9 +3,11 @@
 use super::choices::{EmaSpec, GridSpec, MetricSpec, PredictorCorrector, SolverSpec};
 use super::model_spec::ModelSpec;
 use super::spec::{CompareSpec, FLOOR, LearnedModel, SampleSpec, Spec, Which};
+use super::tree::short;
 use super::truth::{DENSITY, MODES, truth};
-use crate::error::{Fault, Settings, at_least_one, positive};
+use crate::error::{Fault, Settings, at_least_one, between, positive};
 use crate::metric::{Need, Truth};
+use crate::sde::Sde;
 
 /// Checks the settings under a key.
 fn under(key: &str, settings: &impl Settings) -> Result<(), Fault> {
@@ -17,6 +19,8 @@ impl Settings for Spec {
         check_name(&self.name)?;
         under("data", &self.data)?;
         under("sde", &self.sde)?;
+        let sde = self.sde.build();
+        check_levels(&*sde).map_err(|fault| fault.under(self.sde.name()).under("sde"))?;
         match &self.model {
             ModelSpec::Exact => {}
             ModelSpec::Empirical(model) => under("model.empirical", model)?,
@@ -43,8 +47,7 @@ impl Settings for Spec {
         }
         under("sample", &self.sample)?;
         self.check_model_of_samples().map_err(|fault| fault.under("sample"))?;
-        let sde = self.sde.build();
-        self.sample.grid.times(&*sde, self.sample.steps()).map_err(|fault| fault.under("sample.grid"))?;
+        check_grid(&self.sample.grid, &*sde, self.sample.steps()).map_err(|fault| fault.under("sample.grid"))?;
         if let Some(compare) = &self.compare {
             under("compare", compare)?;
             if compare.count.is_none() && self.sample.count < LEAST_POINTS {
@@ -58,10 +61,48 @@ impl Settings for Spec {
                         "give this entry another grid, such as `grid: karras`",
                     ));
                 }
+                // No solver takes more steps than evaluations.
+                let (grid, most) = (entry.grid.as_ref(), compare.nfe[compare.nfe.len() - 1]);
+                grid.map_or(Ok(()), |grid| check_grid(grid, &*sde, most))
+                    .map_err(|fault| fault.under(&format!("compare.entries[{i}].grid")))?;
             }
+            check_grid(&self.sample.grid, &*sde, compare.nfe[compare.nfe.len() - 1])
+                .map_err(|fault| fault.under("sample.grid"))?;
             check_metrics(self, compare)?;
         }
         Ok(())
+    }
+}
+
+/// Between the ends of the span the noise level has to grow, and to stay a number.
+fn check_levels(sde: &dyn Sde) -> Result<(), Fault> {
+    let span = sde.span();
+    let times = [("t_train", span.t_train), ("t_min", span.t_min), ("t_max", span.t_max)];
+    for (name, t) in times {
+        let ratio = sde.kernel(t).ratio();
+        if !(ratio.is_finite() && ratio > 0.0) {
+            let problem = format!("at {name} = {t} the noise level σ/α is {ratio}");
+            return Err(Fault::new("", problem, "choose values nearer to the defaults"));
+        }
+    }
+    if sde.kernel(span.t_max).ratio() <= sde.kernel(span.t_min).ratio() {
+        let problem = "there is no more noise where sampling starts than where it ends";
+        return Err(Fault::new("", problem, "choose values nearer to the defaults"));
+    }
+    Ok(())
+}
+
+/// The times of a grid have to decrease even after rounding.
+fn check_grid(grid: &GridSpec, sde: &dyn Sde, steps: usize) -> Result<(), Fault> {
+    let times = grid.times(sde, steps)?;
+    // Not `<=`, which a NaN would escape.
+    match times.windows(2).position(|pair| !(pair[0] > pair[1])) {
+        None => Ok(()),
+        Some(i) => Err(Fault::new(
+            "",
+            format!("with {steps} steps the time {} comes after {}", times[i + 1], times[i]),
+            "take fewer steps, or another grid",
+        )),
     }
 }
 
@@ -119,15 +160,20 @@ fn check_metrics(spec: &Spec, compare: &CompareSpec) -> Result<(), Fault> {
     Ok(())
 }
 
+/// The longest name: file systems allow 255 bytes, and a sweep appends to it.
+const LONGEST_NAME: usize = 100;
+
 /// A name becomes a folder, on any file system and without surprises in a shell.
 fn check_name(name: &str) -> Result<(), Fault> {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     if name.starts_with(plain) && name.chars().all(|c| plain(c) || c == '-' || c == '_') {
-        return Ok(());
+        let problem = format!("a name of {} characters", name.len());
+        let fault = Fault::new("name", problem, format!("write at most {LONGEST_NAME}; `description` may be longer"));
+        return if name.len() <= LONGEST_NAME { Ok(()) } else { Err(fault) };
     }
     Err(Fault::new(
         "name",
-        format!("{name:?} cannot name a folder everywhere"),
+        format!("{:?} cannot name a folder everywhere", short(name)),
         "use lower-case letters, digits, `-` and `_`, and start with a letter or a digit, as in `two-moons-vp`",
     ))
 }
@@ -144,7 +190,7 @@ impl Settings for SampleSpec {
         at_least_one("count", self.count)?;
         under("solver", &self.solver)?;
         under("grid", &self.grid)?;
-        at_least_one("steps", self.steps())?;
+        between("steps", self.steps(), (1, MOST_STEPS))?;
         at_least_one("chunk", self.chunk)?;
         match (&self.grid, self.steps) {
             (GridSpec::Explicit(times), Some(steps)) if steps != times.steps() => Err(Fault::new(
@@ -168,20 +214,20 @@ impl Settings for CompareSpec {
             }
             let label = entry.label();
             if label == FLOOR {
-                let problem = format!("{label:?} is what tables call fresh data compared with data");
+                let problem = format!("{:?} is what tables call fresh data compared with data", short(&label));
                 return Err(Fault::new(format!("{key}.label"), problem, "give the entry another `label`"));
             }
             if let Some(earlier) = self.entries[..i].iter().position(|earlier| earlier.label() == label) {
                 return Err(Fault::new(
                     if entry.label.is_some() { format!("{key}.label") } else { key },
-                    format!("entries[{earlier}] is already called {label:?}"),
+                    format!("entries[{earlier}] is already called {:?}", short(&label)),
                     "give each entry a `label` of its own",
                 ));
             }
         }
         not_empty("nfe", self.nfe.len(), "nfe: [10, 20, 50]")?;
         for (i, &nfe) in self.nfe.iter().enumerate() {
-            at_least_one(&format!("nfe[{i}]"), nfe)?;
+            between(&format!("nfe[{i}]"), nfe, (1, MOST_STEPS))?;
             if i > 0 && nfe <= self.nfe[i - 1] {
                 return Err(Fault::new(
                     format!("nfe[{i}]"),
@@ -202,10 +248,14 @@ impl Settings for CompareSpec {
         at_least_one("repeats", self.repeats)?;
         match self.count {
             Some(count) if count < LEAST_POINTS => Err(too_few("count", count)),
-            _ => Ok(()),
+            Some(count) => at_least_one("count", count),
+            None => Ok(()),
         }
     }
 }
+
+/// The most steps of a sampling run: ten times the longest chains of the literature, and more.
+const MOST_STEPS: usize = 100_000;
 
 /// The fewest points between which every metric has a distance and a standard error.
 pub(super) const LEAST_POINTS: usize = 4;

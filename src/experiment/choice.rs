@@ -1,5 +1,6 @@
 //! Choices: one of several named things, each with settings of its own, written `heun` or `{heun: {…}}`.
 
+use super::tree::short;
 use crate::error::nearest;
 use serde::de::{Deserializer, Error, Visitor};
 use std::fmt;
@@ -115,7 +116,8 @@ macro_rules! choice {
 pub(super) use choice;
 
 /// How a choice may be written, for an editor: the bare word, or a map with that one key.
-pub(super) fn forms(name: &str, about: &str, settings: schemars::Schema) -> [schemars::Schema; 2] {
+pub(super) fn forms(name: &str, about: &str, mut settings: schemars::Schema) -> [schemars::Schema; 2] {
+    settings.insert("description".into(), about.into());
     [
         schemars::json_schema!({ "const": name, "description": about }),
         schemars::json_schema!({
@@ -164,6 +166,7 @@ impl<T: Copy> Visitor<'_> for Pick<'_, T> {
 
 /// What is said, as `problem; remedy`, of a name that is none of those allowed.
 pub(super) fn unknown(kind: &str, given: &str, allowed: &[&str]) -> String {
+    let given = &short(given);
     if allowed.is_empty() {
         return format!("unknown {kind} `{given}`; remove it, for nothing can be set here");
     }
@@ -181,5 +184,6 @@ pub(super) fn none_of(kind: &str, allowed: &[&str]) -> String {
 
 /// What is said, as `problem; remedy`, of a choice with more than one key.
 pub(super) fn two_of(kind: &str, first: &str, second: &str) -> String {
+    let second = short(second);
     format!("both `{first}` and `{second}` where one {kind} belongs; keep one of them")
 }

@@ -23,6 +23,7 @@ use super::schema::Shapes;
 use super::spec::Spec;
 use super::sweep::{Cell, Flaw, Sweep, cells};
 use super::syntax;
+use super::text;
 use super::tree::Tree;
 use crate::error::{Error, Fault, Result};
 
@@ -70,9 +71,10 @@ impl Document {
     /// # Errors
     /// A file that cannot be read, one that is no YAML, and a base that is based on itself.
     pub fn open(path: &Path) -> Result<Self> {
-        let text = fs::read_to_string(path)
-            .map_err(|e| Error::file(path, e.to_string(), "give a YAML file, or the folder of a run"))?;
-        Self::parse(&text, &path.display().to_string())
+        let unreadable =
+            |e: std::io::Error| Error::file(path, e.to_string(), "give a YAML file, or the folder of a run");
+        let (bytes, file) = (text::read(path).map_err(unreadable)?, path.display().to_string());
+        Self::parse(&text::decode(bytes, &file)?, &file)
     }
 
     /// Reads the text of a file, and its bases from the disk.
@@ -314,7 +316,7 @@ fn chain(text: &str, file: &str) -> Result<Vec<Source>> {
         let Some(base) = last.base()? else { return Ok(sources) };
         let path = Path::new(&last.file).parent().unwrap_or(Path::new("")).join(base);
         let refuse = |problem: String, remedy: &str| last.error(Fault::new("base", problem, remedy).into());
-        let text = fs::read_to_string(&path).map_err(|e| {
+        let bytes = text::read(&path).map_err(|e| {
             let problem = format!("the base {} cannot be read ({e})", path.display());
             refuse(problem, "give the path of a YAML file, relative to the file that names it")
         })?;
@@ -325,7 +327,8 @@ fn chain(text: &str, file: &str) -> Result<Vec<Source>> {
             let problem = format!("{} is based on itself: {}", sources[start].file, round.join(" → "));
             return Err(refuse(problem, "remove one of these `base` keys"));
         }
-        let source = Source::parse(&text, &path.display().to_string())?;
+        let file = path.display().to_string();
+        let source = Source::parse(&text::decode(bytes, &file)?, &file)?;
         if !matches!(source.tree, Tree::Map(_)) {
             use serde::de::Error as _;
             let expected = "a map of settings; write `key: value`, or remove `base` where this file is named";

@@ -2,7 +2,7 @@
 
 use super::locate::{Step, path, steps};
 use super::syntax;
-use super::tree::{Tree, words};
+use super::tree::{Tree, short, words};
 use crate::error::Fault;
 
 /// One `path=value`.
@@ -52,12 +52,20 @@ impl Override {
     }
 }
 
+/// The longest path. Trees are dropped and read by recursion.
+const DEEPEST: usize = 32;
+
 /// The steps to a setting: a path that starts with a key.
 pub(super) fn setting(place: &str) -> Result<Vec<Step>, Fault> {
-    steps(place.trim()).filter(|steps| matches!(steps.first(), Some(Step::Key(_)))).ok_or_else(|| {
-        let problem = format!("`{place}` is not a path");
+    let steps = steps(place.trim()).filter(|steps| matches!(steps.first(), Some(Step::Key(_)))).ok_or_else(|| {
+        let problem = format!("`{}` is not a path", short(place));
         Fault::new("", problem, "write keys with dots between them, such as compare.entries[0].solver")
-    })
+    })?;
+    if steps.len() > DEEPEST {
+        let problem = format!("a path of {} steps, deeper than any setting", steps.len());
+        return Err(Fault::new("", problem, format!("write at most {DEEPEST}")));
+    }
+    Ok(steps)
 }
 
 /// The child to which a step leads, made if it is the missing key of a map; or what is wrong with its parent.

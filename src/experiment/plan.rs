@@ -126,13 +126,24 @@ impl Plan {
     /// # Errors
     /// When the network is not made for the data.
     pub fn network(&self) -> Result<(Box<dyn Network>, Parameters)> {
-        let (network, builder) = self.build_network()?;
+        let (network, builder) = self.build_network(Builder::new(self.spec.seed, self.compute.device))?;
         Ok((network, builder.finish()))
     }
 
-    fn build_network(&self) -> Result<(Box<dyn Network>, Builder)> {
+    /// The number of parameters of the network; none of an exact model. No values are made, so that a network may be
+    /// larger than the memory.
+    ///
+    /// # Errors
+    /// When the network is not made for the data.
+    pub fn parameters(&self) -> Result<usize> {
+        match self.spec.model {
+            ModelSpec::Learned(_) => Ok(self.build_network(Builder::without_values(self.compute.device))?.1.count()),
+            _ => Ok(0),
+        }
+    }
+
+    fn build_network(&self, mut builder: Builder) -> Result<(Box<dyn Network>, Builder)> {
         let ModelSpec::Learned(model) = &self.spec.model else { panic!("an exact model has no network") };
-        let mut builder = Builder::new(self.spec.seed, self.compute.device);
         let network = model.network.build(&self.data().shape(), self.spec.seed, &mut builder).map_err(|fault| {
             let Fault { key, problem, remedy } = fault.under("model.network");
             Error::Experiment { place: key, problem, remedy }
@@ -154,7 +165,7 @@ impl Plan {
     /// # Errors
     /// When the network is not made for the data.
     fn learner(&self, uncertainty: Option<Uncertainty>) -> Result<Learner> {
-        let (network, mut builder) = self.build_network()?;
+        let (network, mut builder) = self.build_network(Builder::new(self.spec.seed, self.compute.device))?;
         let uncertainty = uncertainty.map(|uncertainty| uncertainty.build(self.spec.seed, &mut builder));
         Ok(Learner { network, uncertainty, parameters: builder.finish() })
     }
@@ -196,9 +207,7 @@ impl Plan {
     /// # Errors
     /// When the checkpoint cannot be read or is of another experiment.
     pub fn trained(&self, manifest: &Path) -> Result<Box<dyn Model>> {
-        let (Some(train), ModelSpec::Learned(model)) = (&self.spec.train, &self.spec.model) else {
-            panic!("an exact model has no checkpoint")
-        };
+        let Some(train) = &self.spec.train else { panic!("an exact model has no checkpoint") };
         let hash = self.training_hash();
         let checkpoint = Checkpoint::load(manifest, &hash)?;
         let (network, parameters) = self.network()?;
@@ -223,13 +232,30 @@ impl Plan {
                 }
             }
         }
-        Ok(Box::new(Trained {
+        Ok(self.around(network, checkpoint.manifest.sigma_data))
+    }
+
+    /// The model at its initial parameters, which costs what the trained one will.
+    ///
+    /// # Errors
+    /// When the network is not made for the data.
+    pub fn initial(&self, sigma_data: f64) -> Result<Box<dyn Model>> {
+        match self.untrained() {
+            Some(model) => Ok(model),
+            None => Ok(self.around(self.network()?.0, sigma_data)),
+        }
+    }
+
+    /// The denoiser around a network.
+    fn around(&self, network: Box<dyn Network>, sigma_data: f64) -> Box<dyn Model> {
+        let ModelSpec::Learned(model) = &self.spec.model else { panic!("an exact model has no network") };
+        Box::new(Trained {
             network,
             prediction: model.predict,
             sde: self.sde.clone(),
-            sigma_data: checkpoint.manifest.sigma_data,
+            sigma_data,
             condition: Condition::default(),
-        }))
+        })
     }
 
     /// An entry of a comparison, with what it inherits from `sample`.
@@ -270,11 +296,12 @@ impl Plan {
         Ok(Sampler { method: solver.build(steps), schedule, noise, seed, chunk: self.spec.sample.chunk })
     }
 
-    /// The evaluations that a solver makes in `steps` steps: counted on a one-dimensional Gaussian, not derived.
-    pub fn evaluations(&self, choice: &Choice, steps: usize) -> usize {
+    /// The evaluations that a solver makes in `steps` steps: counted on a one-dimensional Gaussian, not derived. The
+    /// count ends after the step with which it exceeds `most`.
+    pub fn evaluations(&self, choice: &Choice, steps: usize, most: usize) -> Effort {
         let sampler = self.sampler(choice, steps, 0).expect("the experiment was checked");
         // A coarse grid may be unstable; what has been counted by then is what it would have cost.
-        self.on_a_line(&sampler, &mut Fresh::new(0, 0)).0
+        self.on_a_line(&sampler, &mut Fresh::new(0, 0), most).0
     }
 
     /// Whether `draws` normals for each coordinate are enough for a sampling run, before anything is written.
@@ -282,8 +309,12 @@ impl Plan {
     /// # Errors
     /// When the solver draws more.
     pub fn rehearse(&self, sampler: &Sampler, draws: usize) -> Result<()> {
+        self.replay(sampler, draws, usize::MAX)
+    }
+
+    fn replay(&self, sampler: &Sampler, draws: usize, most: usize) -> Result<()> {
         let ones = Tensor::ones([draws as i64, 1, 1], (Kind::Double, Device::Cpu));
-        match self.on_a_line(sampler, &mut Replay::new(ones)).1 {
+        match self.on_a_line(sampler, &mut Replay::new(ones), most).1 {
             Err(error @ Error::Argument { .. }) => Err(error),
             _ => Ok(()),
         }
@@ -291,24 +322,36 @@ impl Plan {
 
     /// Whether a sampling run draws any noise after x_T.
     pub fn draws_noise(&self, sampler: &Sampler) -> bool {
-        self.rehearse(sampler, 0).is_err()
+        // What draws noise does so within a few steps.
+        self.replay(sampler, 0, 1000).is_err()
     }
 
-    /// A sampling run from a one-dimensional Gaussian: its evaluations, and whether it came to its end.
-    fn on_a_line(&self, sampler: &Sampler, noise: &mut dyn solve::Noise) -> (usize, Result<()>) {
+    /// A sampling run from a one-dimensional Gaussian: its evaluations, and whether it came to its end, if it does so
+    /// within `most` of them.
+    fn on_a_line(&self, sampler: &Sampler, noise: &mut dyn solve::Noise, most: usize) -> (Effort, Result<()>) {
         let options = (Kind::Double, Device::Cpu);
         let model = Exact::new(&Law::spectrum(&[0.0], &[1.0]), self.sde.clone(), options);
         let counted = Counted::new(&model);
         let x = Tensor::ones([1, 1], options);
         let integrator = Integrator::new(&counted, &sampler.method, sampler.schedule.stepping(), noise, x);
-        let outcome = integrator.run(|_| Ok(())).map(drop);
-        (counted.count(), outcome)
+        let mut steps = 0;
+        for point in integrator {
+            if let Err(error) = point {
+                return (Effort { evaluations: counted.count(), steps }, Err(error));
+            }
+            steps += 1;
+            if counted.count() > most {
+                break;
+            }
+        }
+        (Effort { evaluations: counted.count(), steps }, Ok(()))
     }
 
     /// The largest number of steps that costs at most `budget` evaluations, if one step does.
     pub fn steps_within(&self, choice: &Choice, budget: usize) -> Option<usize> {
         let mut known = HashMap::new();
-        let mut cost = |steps: usize| *known.entry(steps).or_insert_with(|| self.evaluations(choice, steps));
+        let mut cost =
+            |steps: usize| *known.entry(steps).or_insert_with(|| self.evaluations(choice, steps, budget).evaluations);
         // Costs grow with steps and are at least one a step, so bisection between 1 and the budget finds the last.
         let (mut low, mut high) = (0, budget);
         while low < high {
@@ -342,6 +385,25 @@ impl Spec {
         let Spec { seed, data, sde, model, train, .. } = self;
         let train = train.as_ref().map(TrainSpec::essence);
         digest(&serde_json::to_string(&(seed, data, sde, model, train)).expect("settings are plain data"))
+    }
+}
+
+/// What some steps of a solver cost.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Effort {
+    /// Evaluations of the denoiser.
+    pub evaluations: usize,
+    /// The steps that were made.
+    pub steps: usize,
+}
+
+impl Effort {
+    /// The evaluations of `steps` steps, all like those that were made.
+    pub fn over(&self, steps: usize) -> f64 {
+        match self.steps {
+            0 => self.evaluations as f64,
+            made => self.evaluations as f64 * (steps as f64 / made as f64).max(1.0),
+        }
     }
 }
 

@@ -3,11 +3,12 @@
 use super::choice::unknown;
 use super::locate::Step;
 use super::spec::EXAMPLES;
-use super::tree::{Tree, words};
+use super::tree::{Tree, short, words};
 use crate::error::Fault;
 use serde::de::value::{MapDeserializer, SeqDeserializer};
 use serde::de::{Deserialize, Deserializer, Error, Expected, IntoDeserializer, Unexpected, Visitor};
 use serde::forward_to_deserialize_any;
+use std::collections::HashSet;
 use std::fmt::{self, Display};
 
 /// Reads settings from a tree.
@@ -232,9 +233,9 @@ fn visit_map<'de, V: Visitor<'de>>(entries: &[(String, Tree)], visitor: V) -> Re
 
 /// What is wrong with a map in which a key stands twice, if one does.
 pub(super) fn twice(entries: &[(String, Tree)]) -> Option<Invalid> {
-    let again = |(i, (key, _)): &(usize, &(String, Tree))| entries[..*i].iter().any(|(earlier, _)| earlier == key);
-    let (_, (key, _)) = entries.iter().enumerate().find(again)?;
-    let fault = Fault::new("", format!("the key `{key}` stands here twice"), "keep one of them");
+    let mut seen = HashSet::new();
+    let (key, _) = entries.iter().find(|(key, _)| !seen.insert(key))?;
+    let fault = Fault::new("", format!("the key `{}` stands here twice", short(key)), "keep one of them");
     Some(Invalid { fault, key: Some(key.clone()) })
 }
 

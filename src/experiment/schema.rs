@@ -1,20 +1,25 @@
 //! What an experiment file may say, as JSON Schema; and from the same source, which of its maps are choices.
 
-use schemars::{JsonSchema, SchemaGenerator};
+use schemars::generate::SchemaSettings;
+use schemars::transform::transform_subschemas;
+use schemars::{JsonSchema, Schema};
 use serde_json::{Value, json};
 
 use super::locate::Step;
 use super::spec::Spec;
 
-/// The JSON Schema of an experiment *file*: every key of [`Spec`], and `base` and `sweep`, which belong to the file and
-/// not to the experiment that it resolves to.
+/// The JSON Schema (draft 2020-12) of an experiment *file*: every key of [`Spec`], and `base` and `sweep`, which belong
+/// to the file and not to the experiment that it resolves to. Editors complete and check by it.
+///
+/// It knows names, types, defaults, descriptions and least counts, and refuses nothing that the program accepts. Which
+/// values make sense together only the program knows.
 ///
 /// In a file with a `base`, or where a sweep gives them, even required keys may be missing; so the schema asks for
-/// them in files that have neither, and below the top not at all, items of lists excepted. The program itself checks
-/// the resolved experiment.
+/// them in files that have neither, items of lists excepted. The program itself checks the resolved experiment.
 pub fn schema() -> Value {
     let mut schema = of::<Spec>();
     let required = schema["required"].take();
+    let of_compare = schema["$defs"]["CompareSpec"]["required"].take();
     relax(&mut schema);
     let properties = schema["properties"].as_object_mut().expect("an experiment has properties");
     properties.insert("base".to_owned(), base());
@@ -22,7 +27,7 @@ pub fn schema() -> Value {
     schema["title"] = json!("Ornstein experiment");
     schema["required"] = json!(["name"]);
     schema["if"] = json!({ "not": { "anyOf": [{ "required": ["base"] }, { "required": ["sweep"] }] } });
-    schema["then"] = json!({ "required": required });
+    schema["then"] = json!({ "required": required, "properties": { "compare": { "required": of_compare } } });
     schema
 }
 
@@ -56,7 +61,24 @@ fn sweep() -> Value {
 }
 
 fn of<T: JsonSchema>() -> Value {
-    SchemaGenerator::default().into_root_schema_for::<T>().to_value()
+    let settings = SchemaSettings::draft2020_12().with_transform(as_read);
+    settings.into_generator().into_root_schema_for::<T>().to_value()
+}
+
+/// What schemars derives, as the reader of experiments takes it.
+fn as_read(schema: &mut Schema) {
+    // Settings that all have defaults may be left empty: `{heun: }`.
+    let is_struct = schema.get("type") == Some(&json!("object")) && schema.get("properties").is_some();
+    if is_struct && schema.get("required").is_none() {
+        schema.insert("type".into(), json!(["object", "null"]));
+    }
+    // JSON has no ∞, and writes null for it.
+    if schema.get("default") == Some(&Value::Null) && schema.get("type") == Some(&json!("number")) {
+        schema.remove("default");
+    }
+    // `uint` and `double` are formats of Rust and none of JSON Schema.
+    schema.remove("format");
+    transform_subschemas(&mut as_read, schema);
 }
 
 /// Takes `required` from every map that a file may leave to its base: all that is reached without passing a list. The

@@ -57,18 +57,21 @@ pub struct LearnedModel {
 #[serde(default, deny_unknown_fields)]
 pub struct SampleSpec {
     /// How many samples.
+    #[schemars(range(min = 1))]
     pub count: usize,
     /// The solver.
     pub solver: SolverSpec,
     /// The times at which the solver stops.
     pub grid: GridSpec,
     /// How many steps. Absent, 20, or as many as an explicit grid has; a spec that was read always has it.
+    #[schemars(range(min = 1))]
     pub steps: Option<usize>,
     /// Whether a last step removes the noise that is left at the smallest time.
     pub denoise: bool,
     /// Where the noise of a stochastic solver comes from.
     pub noise: Noise,
     /// How many samples are drawn at once; smaller saves memory and changes nothing else.
+    #[schemars(range(min = 1))]
     pub chunk: usize,
     /// Which checkpoint of a trained model.
     pub checkpoint: Which,
@@ -103,17 +106,22 @@ pub enum Noise {
 #[serde(deny_unknown_fields)]
 pub struct CompareSpec {
     /// The solvers to compare.
+    #[schemars(length(min = 1))]
     pub entries: Vec<Entry>,
     /// The budgets at which to compare: numbers of evaluations of the score, ascending.
+    #[schemars(length(min = 1), inner(range(min = 1)))]
     pub nfe: Vec<usize>,
     /// The distances from the data to measure.
     #[serde(default = "default_metrics")]
+    #[schemars(length(min = 1))]
     pub metrics: Vec<MetricSpec>,
     /// How often to repeat each measurement, with new noise, for its error bar.
     #[serde(default = "default_repeats")]
+    #[schemars(range(min = 1))]
     pub repeats: usize,
     /// How many samples for each measurement; as many as `sample.count` if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 4))]
     pub count: Option<usize>,
 }
 

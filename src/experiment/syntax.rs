@@ -1,6 +1,6 @@
 //! YAML that is no YAML: what the parser says, in plain words.
 
-use super::tree::Tree;
+use super::tree::{TOO_MUCH, Tree};
 use crate::error::Fault;
 
 /// A text that is no YAML.
@@ -62,6 +62,7 @@ const REASONS: &[(&str, &str, &str)] = &[
     ("control characters are not allowed", "a control character", "remove it"),
     ("unknown anchor", "a `*name` without an `&name` before it", "define the anchor first, or quote the text"),
     ("recursion limit exceeded", "more than 128 levels of nesting", "flatten it"),
+    (TOO_MUCH, "more than 64 MiB of values, each use of an alias counted", "write less, and use fewer aliases"),
     ("repetition limit exceeded", "aliases that repeat each other without end", "write the values out"),
     ("deserializing from YAML containing more than one document", "a second document after `---`", "keep one of them"),
     ("invalid type: enum", "a tag such as `!this`, which means nothing here", "remove the tag"),
@@ -91,7 +92,7 @@ fn explain(text: &str, error: &serde_yaml::Error) -> Broken {
 }
 
 /// The line and the column, counted from 1, of what follows a text.
-fn end(text: &str) -> (usize, usize) {
+pub(super) fn end(text: &str) -> (usize, usize) {
     let line = text.rsplit('\n').next().unwrap_or_default();
     (text.matches('\n').count() + 1, line.chars().count() + 1)
 }

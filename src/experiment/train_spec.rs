@@ -15,8 +15,10 @@ use crate::train::{Quantiles, Uncertainty};
 #[serde(default, deny_unknown_fields)]
 pub struct TrainSpec {
     /// How many steps of the optimiser.
+    #[schemars(range(min = 1))]
     pub steps: usize,
     /// How many points in each step.
+    #[schemars(range(min = 1))]
     pub batch: usize,
     /// The law from which the times are drawn.
     pub time: TimeSpec,
@@ -38,17 +40,21 @@ pub struct TrainSpec {
     /// used unless `sample.ema` says otherwise.
     pub ema: Averages,
     /// The number of steps between two lines of the log.
+    #[schemars(range(min = 1))]
     pub log_every: usize,
     /// When to measure the loss on fixed data that are not trained on; `null` for never.
     pub validate: Option<Validate>,
     /// Whether to stop before the last step when the validation loss no longer falls; `null` for not.
     pub early_stop: Option<EarlyStop>,
     /// The number of steps between two checkpoints.
+    #[schemars(range(min = 1))]
     pub checkpoint_every: usize,
     /// How many of the last checkpoints to keep. The one with the least validation loss is kept besides.
+    #[schemars(range(min = 1))]
     pub keep: usize,
     /// The number of steps between two snapshots of the moving averages, from which power averages of other widths can
     /// be put together; `null` for none.
+    #[schemars(range(min = 1))]
     pub snapshot_every: Option<usize>,
 }
 
@@ -57,8 +63,10 @@ pub struct TrainSpec {
 #[serde(default, deny_unknown_fields)]
 pub struct Validate {
     /// The number of steps between two measurements.
+    #[schemars(range(min = 1))]
     pub every: usize,
     /// How many points.
+    #[schemars(range(min = 2))]
     pub count: usize,
 }
 
@@ -67,6 +75,7 @@ pub struct Validate {
 #[serde(default, deny_unknown_fields)]
 pub struct EarlyStop {
     /// After how many measurements of the validation loss without a new least value.
+    #[schemars(range(min = 1))]
     pub patience: usize,
 }
 
@@ -235,7 +244,7 @@ impl schemars::JsonSchema for Averages {
     }
 
     fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        let (one, several) = (generator.subschema_for::<EmaSpec>(), generator.subschema_for::<Vec<EmaSpec>>());
-        schemars::json_schema!({ "anyOf": [one, several] })
+        let one = generator.subschema_for::<EmaSpec>();
+        schemars::json_schema!({ "anyOf": [one, { "type": "array", "items": one, "minItems": 1 }] })
     }
 }

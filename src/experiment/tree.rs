@@ -1,8 +1,9 @@
 //! YAML as a tree of plain values, with every key as it was written, twice if it was written twice.
 
-use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Unexpected, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Unexpected, Visitor};
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
+use std::cell::Cell;
 use std::fmt;
 
 /// A YAML value.
@@ -87,6 +88,25 @@ impl Serialize for Tree {
     }
 }
 
+/// The most characters of a user's text that a message quotes.
+const QUOTED: usize = 60;
+
+/// A text as a message quotes it: on one line, and cut where it is long.
+pub(super) fn short(text: &str) -> String {
+    let mut quoted = String::new();
+    for (i, c) in text.chars().enumerate() {
+        match c {
+            _ if i == QUOTED => {
+                quoted.push('…');
+                break;
+            }
+            c if c.is_control() => quoted.extend(c.escape_default()),
+            c => quoted.push(c),
+        }
+    }
+    quoted
+}
+
 /// Words for something that was found.
 pub(super) fn words(found: Unexpected) -> String {
     match found {
@@ -95,77 +115,104 @@ pub(super) fn words(found: Unexpected) -> String {
         Unexpected::Signed(number) => format!("the number {number}"),
         Unexpected::Unsigned(number) => format!("the number {number}"),
         Unexpected::Float(number) => format!("the number {number:?}"),
-        Unexpected::Str(text) => format!("the text {text:?}"),
+        Unexpected::Str(text) => format!("the text {:?}", short(text)),
         Unexpected::Seq => "a list".to_owned(),
         Unexpected::Map => "a map".to_owned(),
         other => other.to_string(),
     }
 }
 
+/// How an error says that a tree would be too large.
+pub(super) const TOO_MUCH: &str = "too many values";
+
+/// The size that a tree may have, in bytes. A file is far smaller, but each use of an alias copies what it stands for.
+const LARGEST: usize = 64 << 20;
+
 impl<'de> Deserialize<'de> for Tree {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Any;
+        Grow(&Cell::new(LARGEST)).deserialize(deserializer)
+    }
+}
 
-        impl<'de> Visitor<'de> for Any {
-            type Value = Tree;
+/// Reads a tree that may take so many bytes more.
+#[derive(Clone, Copy)]
+struct Grow<'a>(&'a Cell<usize>);
 
-            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.write_str("a value without a tag such as `!this`")
-            }
+impl Grow<'_> {
+    fn take<E: Error>(self, bytes: usize) -> Result<(), E> {
+        let left = self.0.get().checked_sub(bytes).ok_or_else(|| E::custom(TOO_MUCH))?;
+        self.0.set(left);
+        Ok(())
+    }
+}
 
-            fn visit_unit<E: Error>(self) -> Result<Tree, E> {
-                Ok(Tree::Null)
-            }
+impl<'de> DeserializeSeed<'de> for Grow<'_> {
+    type Value = Tree;
 
-            fn visit_none<E: Error>(self) -> Result<Tree, E> {
-                Ok(Tree::Null)
-            }
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Tree, D::Error> {
+        self.take(size_of::<Tree>())?;
+        deserializer.deserialize_any(self)
+    }
+}
 
-            fn visit_bool<E: Error>(self, value: bool) -> Result<Tree, E> {
-                Ok(Tree::Bool(value))
-            }
+impl<'de> Visitor<'de> for Grow<'_> {
+    type Value = Tree;
 
-            fn visit_u64<E: Error>(self, number: u64) -> Result<Tree, E> {
-                Ok(Tree::Whole(number.into()))
-            }
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a value without a tag such as `!this`")
+    }
 
-            fn visit_i64<E: Error>(self, number: i64) -> Result<Tree, E> {
-                Ok(Tree::Whole(number.into()))
-            }
+    fn visit_unit<E: Error>(self) -> Result<Tree, E> {
+        Ok(Tree::Null)
+    }
 
-            fn visit_i128<E: Error>(self, number: i128) -> Result<Tree, E> {
-                Ok(Tree::Whole(number))
-            }
+    fn visit_none<E: Error>(self) -> Result<Tree, E> {
+        Ok(Tree::Null)
+    }
 
-            fn visit_u128<E: Error>(self, number: u128) -> Result<Tree, E> {
-                Ok(i128::try_from(number).map_or(Tree::Real(number as f64), Tree::Whole))
-            }
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Tree, E> {
+        Ok(Tree::Bool(value))
+    }
 
-            fn visit_f64<E: Error>(self, number: f64) -> Result<Tree, E> {
-                Ok(Tree::Real(number))
-            }
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Tree, E> {
+        Ok(Tree::Whole(number.into()))
+    }
 
-            fn visit_str<E: Error>(self, text: &str) -> Result<Tree, E> {
-                Ok(Tree::Text(text.to_owned()))
-            }
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Tree, E> {
+        Ok(Tree::Whole(number.into()))
+    }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Tree, A::Error> {
-                let mut items = Vec::new();
-                while let Some(item) = list.next_element()? {
-                    items.push(item);
-                }
-                Ok(Tree::List(items))
-            }
+    fn visit_i128<E: Error>(self, number: i128) -> Result<Tree, E> {
+        Ok(Tree::Whole(number))
+    }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Tree, A::Error> {
-                let mut entries = Vec::new();
-                while let Some(entry) = map.next_entry()? {
-                    entries.push(entry);
-                }
-                Ok(Tree::Map(entries))
-            }
+    fn visit_u128<E: Error>(self, number: u128) -> Result<Tree, E> {
+        Ok(i128::try_from(number).map_or(Tree::Real(number as f64), Tree::Whole))
+    }
+
+    fn visit_f64<E: Error>(self, number: f64) -> Result<Tree, E> {
+        Ok(Tree::Real(number))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Tree, E> {
+        self.take(text.len())?;
+        Ok(Tree::Text(text.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Tree, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = list.next_element_seed(self)? {
+            items.push(item);
         }
+        Ok(Tree::List(items))
+    }
 
-        deserializer.deserialize_any(Any)
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Tree, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(key) = map.next_key::<String>()? {
+            self.take(size_of::<String>() + key.len())?;
+            entries.push((key, map.next_value_seed(self)?));
+        }
+        Ok(Tree::Map(entries))
     }
 }

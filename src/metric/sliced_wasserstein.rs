@@ -40,6 +40,7 @@ const CHUNK: usize = 512;
 #[serde(default, deny_unknown_fields)]
 pub struct SlicedWasserstein {
     /// The number L of directions.
+    #[schemars(range(min = 1))]
     pub projections: usize,
     /// The seed of the directions, in three dimensions or more.
     pub seed: u64,

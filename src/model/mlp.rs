@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use super::{Builder, Condition, Embedding, Network, embedding};
-use crate::error::{Fault, Settings, at_least_one};
+use crate::error::{Fault, Settings, between};
 
 /// A residual perceptron that is told the noise level in every layer.
 ///
@@ -14,12 +14,15 @@ use crate::error::{Fault, Settings, at_least_one};
 #[serde(default, deny_unknown_fields)]
 pub struct Mlp {
     /// Units in each hidden layer.
+    #[schemars(range(min = 1))]
     pub width: usize,
     /// Hidden layers.
+    #[schemars(range(min = 1))]
     pub depth: usize,
     /// How the noise level becomes a vector.
     pub embedding: Embedding,
     /// The length of that vector. T_l maps it to a layer, so a long one costs more than the layers themselves.
+    #[schemars(range(min = 2))]
     pub features: usize,
 }
 
@@ -31,8 +34,9 @@ impl Default for Mlp {
 
 impl Settings for Mlp {
     fn check(&self) -> Result<(), Fault> {
-        at_least_one("width", self.width)?;
-        at_least_one("depth", self.depth)?;
+        between("width", self.width, (1, 1 << 16))?;
+        between("depth", self.depth, (1, 1000))?;
+        between("features", self.features, (0, 1 << 16))?;
         if self.features < 2 || self.features % 2 == 1 {
             return Err(Fault::new(
                 "features",

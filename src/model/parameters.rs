@@ -11,7 +11,8 @@ use crate::tensor;
 /// Makes the parameters of a network under construction, named by path.
 #[derive(Debug)]
 pub struct Builder {
-    stream: Stream,
+    /// Where initial values come from; none where only shapes are asked for.
+    stream: Option<Stream>,
     device: Device,
     entries: Vec<(String, Tensor)>,
 }
@@ -19,7 +20,17 @@ pub struct Builder {
 impl Builder {
     /// Parameters on `device` whose initial values are a function of `seed` and their order.
     pub fn new(seed: u64, device: Device) -> Self {
-        Builder { stream: Stream::new(seed, Purpose::Init), device, entries: Vec::new() }
+        Builder { stream: Some(Stream::new(seed, Purpose::Init)), device, entries: Vec::new() }
+    }
+
+    /// Parameters that have shapes and take no memory, to be counted.
+    pub fn without_values(device: Device) -> Self {
+        Builder { stream: None, device, entries: Vec::new() }
+    }
+
+    /// The number of parameters so far.
+    pub fn count(&self) -> usize {
+        self.entries.iter().map(|(_, value)| value.numel()).sum()
     }
 
     /// The device on which the network lives.
@@ -29,11 +40,15 @@ impl Builder {
 
     /// A parameter of the given shape with independent N(0, std²) entries.
     pub fn normal(&mut self, name: impl Into<String>, shape: &[i64], std: f64) -> Tensor {
-        let count: i64 = shape.iter().product();
-        let mut values = vec![0.0; count as usize];
-        self.stream.normals(self.entries.len() as u64, 0, values.len(), &mut values);
-        let value = tensor::from_f64(values, shape, (Kind::Float, self.device)) * std;
-        let value = value.set_requires_grad(true);
+        let value = match self.stream {
+            None => Tensor::scalar_tensor(0.0, (Kind::Float, self.device)).expand(shape, false),
+            Some(stream) => {
+                let count: i64 = shape.iter().product();
+                let mut values = vec![0.0; count as usize];
+                stream.normals(self.entries.len() as u64, 0, values.len(), &mut values);
+                (tensor::from_f64(values, shape, (Kind::Float, self.device)) * std).set_requires_grad(true)
+            }
+        };
         self.entries.push((name.into(), value.shallow_clone()));
         value
     }

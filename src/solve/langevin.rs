@@ -4,8 +4,11 @@ use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 use super::{Context, Corrector};
-use crate::error::{Fault, Settings, at_least_one, positive};
+use crate::error::{Fault, Settings, between, positive};
 use crate::score::Eval;
+
+/// The most steps of a corrector for one step of its predictor.
+const MOST_STEPS: usize = 1000;
 
 /// The Langevin corrector with the signal-to-noise rule (Song et al. 2021, Algorithms 4 and 5).
 ///
@@ -22,6 +25,7 @@ pub struct Langevin {
     /// r, the signal-to-noise ratio of a step.
     pub snr: f64,
     /// Steps at each time.
+    #[schemars(range(min = 1))]
     pub steps: usize,
     /// The rule for the step size; as published, it couples the samples that are integrated together.
     pub variant: Variant,
@@ -84,6 +88,7 @@ pub struct AnnealedLangevin {
     /// r, the signal-to-noise ratio of a step.
     pub snr: f64,
     /// Steps at each time.
+    #[schemars(range(min = 1))]
     pub steps: usize,
 }
 
@@ -116,13 +121,13 @@ fn squared_norm(x: &Tensor) -> Tensor {
 impl Settings for Langevin {
     fn check(&self) -> Result<(), Fault> {
         positive("snr", self.snr)?;
-        at_least_one("steps", self.steps)
+        between("steps", self.steps, (1, MOST_STEPS))
     }
 }
 
 impl Settings for AnnealedLangevin {
     fn check(&self) -> Result<(), Fault> {
         positive("snr", self.snr)?;
-        at_least_one("steps", self.steps)
+        between("steps", self.steps, (1, MOST_STEPS))
     }
 }

@@ -22,6 +22,6 @@ pub use objective::Objective;
 pub use posthoc::Snapshots;
 pub use schedule::{Constant, Cosine, InverseSqrt, Schedule};
 pub use time::{Importance, ImportanceTable, LogNormal, Quantiles, TimeLaw, UniformLogSnr, UniformTime};
-pub use trainer::{Learner, Progress, Trainer, TrainerSettings};
+pub use trainer::{Learner, PART, Progress, Trainer, TrainerSettings};
 pub use uncertainty::{LogUncertainty, Uncertainty};
 pub use weighting::{EdmWeighting, Likelihood, MinSnr, P2, Simple, Unweighted, Weighting};

@@ -28,6 +28,7 @@ pub struct Cosine {
     /// The steps that it takes; as many as `train.steps` if absent. To train on with the same schedule, keep this and
     /// raise `train.steps`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub steps: Option<usize>,
 }
 
@@ -36,6 +37,7 @@ pub struct Cosine {
 #[serde(default, deny_unknown_fields)]
 pub struct InverseSqrt {
     /// The step from which it falls.
+    #[schemars(range(min = 1))]
     pub reference: usize,
 }
 

@@ -78,7 +78,7 @@ const VALIDATION: u64 = 1 << 62;
 
 /// Examples whose gradient one thread computes at a time on the CPU. It does not depend on the number of threads, so
 /// that the sum does not either.
-const PART: i64 = 128;
+pub const PART: i64 = 128;
 
 /// One thread's share of a step.
 struct Part {
@@ -222,6 +222,15 @@ impl Trainer {
             (loss + more, gradient)
         });
         sum.expect("a batch has at least one example")
+    }
+
+    /// A step on `batch` examples, to see what it takes. A run that made one is none to go on with.
+    ///
+    /// # Errors
+    /// A loss or a gradient that is not finite.
+    pub fn rehearse(&mut self, batch: usize) -> Result<Progress> {
+        self.settings.batch = batch;
+        self.advance()
     }
 
     fn advance(&mut self) -> Result<Progress> {

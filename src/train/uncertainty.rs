@@ -5,7 +5,7 @@ use std::f64::consts::{SQRT_2, TAU};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
-use crate::error::{Fault, Settings, at_least_one};
+use crate::error::{Fault, Settings, between};
 use crate::model::Builder;
 use crate::rng::{Purpose, Stream};
 use crate::tensor;
@@ -19,6 +19,7 @@ use crate::tensor;
 #[serde(default, deny_unknown_fields)]
 pub struct Uncertainty {
     /// The number of Fourier features.
+    #[schemars(range(min = 1))]
     pub features: usize,
 }
 
@@ -30,7 +31,7 @@ impl Default for Uncertainty {
 
 impl Settings for Uncertainty {
     fn check(&self) -> Result<(), Fault> {
-        at_least_one("features", self.features)
+        between("features", self.features, (1, 1 << 16))
     }
 }
 

@@ -1,0 +1,338 @@
+//! What a run will take, before it runs: seconds and memory.
+//!
+//! Time is measured: a few real training steps at the initial parameters and two real sampling steps, on as many
+//! threads as the run will use, multiplied by how many there will be. Where a full batch would take too long, a smaller
+//! one is measured and scaled by its examples. Writing checkpoints, distances and figures are not counted.
+//!
+//! Memory is measured while this happens (LibTorch's own pages are most of a small run), and completed by counting
+//! bytes: what a full batch, all samples and a checkpoint add.
+//!
+//! The figures are those of this machine at this moment. On an idle machine, time is right within a factor of 3 and
+//! memory within a factor of 2 (tests/forecast.rs); a program beside it shows in the times.
+
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use tch::Device;
+
+use super::memory::{Resident, forget_peak, installed, resident};
+use super::model_spec::ModelSpec;
+use super::plan::{Choice, Effort, Plan};
+use super::train_spec::TrainSpec;
+use crate::error::Result;
+use crate::solve::{Grid, Schedule, UniformGrid, prior};
+use crate::train::PART;
+
+/// What a run will take.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Forecast {
+    /// Memory; none where it cannot be told.
+    pub memory: Option<Memory>,
+    /// Training; none where there is none, or where it could not be measured.
+    pub training: Option<Training>,
+    /// Sampling; none where it could not be measured.
+    pub sampling: Option<Sampling>,
+    /// Seconds that the comparison samples for, without solvers that choose their own steps and without distances.
+    pub comparison_seconds: Option<f64>,
+    /// What could not be measured, and why.
+    pub notes: Vec<String>,
+}
+
+/// The memory of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Memory {
+    /// What the program and LibTorch take before any work, in bytes.
+    pub baseline_bytes: u64,
+    /// The most that the run will take, with that, in bytes.
+    pub peak_bytes: u64,
+}
+
+/// Training.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Training {
+    /// Of one step.
+    pub seconds_per_step: f64,
+    /// Of all steps, with validation.
+    pub seconds: f64,
+}
+
+/// The sampling run of `sample`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Sampling {
+    /// Of one evaluation for one sample, while all threads are at work.
+    pub seconds_per_evaluation: f64,
+    /// Of all samples; none where a tolerance decides how many evaluations there are.
+    pub seconds: Option<f64>,
+}
+
+/// How long a training step that is measured may take, and all of them together.
+const STEP: Duration = Duration::from_millis(150);
+const STEPS: Duration = Duration::from_millis(600);
+
+/// The same for two steps of sampling.
+const SAMPLING: Duration = Duration::from_millis(250);
+
+/// The most training steps that are measured.
+const MOST_STEPS: usize = 5;
+
+/// The examples with which measuring starts.
+const FEW: usize = 8;
+
+/// Measures and counts what a run of the plan will take; `effort` is what its solver was seen to make, if it is known.
+///
+/// # Errors
+/// When the network is not made for the data.
+pub fn forecast(plan: &Plan, effort: Option<Effort>) -> Result<Forecast> {
+    let mut forecast = Forecast::default();
+    let bytes = Bytes::of(plan)?;
+    let on_host = plan.compute.device == Device::Cpu;
+    let start = resident().filter(|_| on_host);
+    if !on_host {
+        let notes = "memory is not measured on a GPU, which counts its own; the parameters, their moments and averages \
+                     take";
+        forecast.notes.push(format!("{notes} {}", mebibytes(bytes.state)));
+    }
+    if let (Some(start), Some(installed)) = (start, installed()) {
+        let least = start.now as f64 + bytes.least();
+        if least > installed as f64 {
+            let (least, installed) = (mebibytes(least), mebibytes(installed as f64));
+            forecast
+                .notes
+                .push(format!("this needs at least {least}, and the machine has {installed}; nothing was tried"));
+            forecast.memory =
+                Some(Memory { baseline_bytes: start.now, peak_bytes: (start.now as f64 + bytes.least()) as u64 });
+            return Ok(forecast);
+        }
+    }
+    forget_peak();
+    let mut extra = bytes.samples;
+    if let Some(train) = &plan.spec.train {
+        match measure_training(plan, train) {
+            Ok(probe) => {
+                forecast.training =
+                    Some(Training { seconds_per_step: probe.seconds, seconds: probe.seconds * train.steps as f64 });
+                extra += bytes.unseen(start, probe.measured);
+            }
+            Err(note) => forecast.notes.push(format!("training: {note}")),
+        }
+    }
+    let trained = resident();
+    match measure_sampling(plan) {
+        Ok(probe) => {
+            forecast.take_sampling(plan, probe.seconds, effort);
+            if let (Some(before), Some(after)) = (trained, resident()) {
+                let full = plan.spec.sample.count.min(plan.spec.sample.chunk * plan.compute.workers.count());
+                let growth = after.peak.saturating_sub(before.peak) as f64;
+                extra += growth * (full as f64 / probe.measured as f64 - 1.0).max(0.0);
+            }
+        }
+        Err(note) => forecast.notes.push(format!("sampling: {note}")),
+    }
+    forecast.memory = start
+        .zip(resident())
+        .map(|(start, end)| Memory { baseline_bytes: start.now, peak_bytes: end.peak.max(start.now) + extra as u64 });
+    Ok(forecast)
+}
+
+impl Forecast {
+    /// What follows from the time of one evaluation for one sample.
+    fn take_sampling(&mut self, plan: &Plan, each: f64, effort: Option<Effort>) {
+        let sample = &plan.spec.sample;
+        let evaluations = effort.map(|effort| effort.over(sample.steps()));
+        self.sampling = Some(Sampling {
+            seconds_per_evaluation: each,
+            seconds: evaluations.map(|evaluations| each * evaluations * sample.count as f64),
+        });
+        self.comparison_seconds = plan.spec.compare.as_ref().map(|compare| {
+            let fixed = compare.entries.iter().filter(|entry| entry.solver.tolerance().is_none()).count();
+            let evaluations = compare.nfe.iter().sum::<usize>() as f64 * fixed as f64;
+            each * evaluations * compare.repeats as f64 * compare.count.unwrap_or(sample.count) as f64
+        });
+        if let (Some(training), Some(train)) = (&mut self.training, &plan.spec.train)
+            && let Some(validate) = train.validate
+        {
+            // Each validation, and the noise levels at the end, evaluate the network without a gradient.
+            let times = (train.steps / validate.every) as f64 + LEVELS;
+            training.seconds += each * times * validate.count as f64;
+        }
+    }
+}
+
+/// The noise levels at which a trained model is looked at.
+const LEVELS: f64 = 32.0;
+
+/// What was measured, on how many examples or samples.
+struct Probe {
+    measured: usize,
+    seconds: f64,
+}
+
+/// Seconds of a training step.
+fn measure_training(plan: &Plan, train: &TrainSpec) -> Result<Probe> {
+    let mut trainer = plan.trainer()?;
+    let mut step = |batch: usize| -> Result<f64> {
+        let start = Instant::now();
+        trainer.rehearse(batch)?;
+        Ok(start.elapsed().as_secs_f64())
+    };
+    let workers = plan.compute.workers.count();
+    let parallel = |batch: usize| match plan.compute.device {
+        Device::Cpu => load(batch, PART as usize, workers),
+        _ => batch as f64,
+    };
+    let few = train.batch.min(FEW);
+    // The first step wakes up libraries and threads.
+    step(few)?;
+    let batch = affordable(train.batch, few, step(few)?, STEP);
+    let start = Instant::now();
+    let mut times = vec![step(batch)?];
+    while times.len() <= MOST_STEPS && start.elapsed() < STEPS {
+        times.push(step(batch)?);
+    }
+    if times.len() > 1 {
+        times.remove(0);
+    }
+    times.sort_by(f64::total_cmp);
+    let scale = parallel(train.batch) / parallel(batch);
+    Ok(Probe { measured: batch, seconds: times[times.len() / 2] * scale })
+}
+
+/// Seconds of an evaluation for one sample, all threads being at work.
+fn measure_sampling(plan: &Plan) -> Result<Probe> {
+    let sample = &plan.spec.sample;
+    let model = plan.initial(plan.sigma_data())?;
+    let choice = Choice { solver: &sample.solver, grid: &sample.grid, denoise: sample.denoise };
+    let mut sampler = plan.sampler(&choice, sample.steps(), plan.spec.seed).expect("the experiment was checked");
+    let mut times = match sampler.schedule {
+        Schedule::Times(times) => times,
+        Schedule::Adaptive { .. } => UniformGrid {}.times(&*plan.sde, 100),
+    };
+    times.truncate(3);
+    sampler.schedule = Schedule::Times(times);
+    let (shape, workers) = (plan.data().shape(), plan.compute.workers.count());
+    let run = |count: usize| -> Result<(f64, f64)> {
+        let init = prior(&*plan.sde, plan.spec.seed, count, &shape, plan.options());
+        let start = Instant::now();
+        let run = sampler.run(&*model, &init, &plan.compute.workers, &|_| Ok(()))?;
+        // Reading a sum waits for a GPU.
+        let _ = run.x.sum(run.x.kind()).double_value(&[]);
+        Ok((start.elapsed().as_secs_f64(), run.nfe))
+    };
+    let full = sample.count.min(sample.chunk * workers);
+    let few = full.min(FEW);
+    run(few)?;
+    let count = affordable(full, few, run(few)?.0, SAMPLING);
+    run(count)?;
+    let (seconds, nfe) = run(count)?;
+    let scale = load(sample.count, sample.chunk, workers) / load(count, sample.chunk, workers);
+    Ok(Probe { measured: count, seconds: seconds / nfe.max(1.0) * scale / sample.count as f64 })
+}
+
+/// The part of `total` that the busiest of `workers` gets, where each takes up to `part` at a time.
+fn load(total: usize, part: usize, workers: usize) -> f64 {
+    total as f64 / total.div_ceil(part).min(workers).max(1) as f64
+}
+
+/// As many as can be measured in a time, when `few` took so long; at most all.
+fn affordable(all: usize, few: usize, seconds: f64, time: Duration) -> usize {
+    let fit = few as f64 * time.as_secs_f64() / seconds.max(1e-9);
+    all.min(few.max(fit as usize))
+}
+
+/// Bytes, counted.
+struct Bytes {
+    /// Of one buffer of all parameters in float32.
+    buffer: f64,
+    /// Of parameters, moments and averages.
+    state: f64,
+    /// Of what a checkpoint copies: all buffers as bytes, and once more in one piece.
+    checkpoint: f64,
+    /// Of all samples: normals in float64, the state, and two copies on the way into the file.
+    samples: f64,
+    /// Of the data that an empirical model keeps.
+    points: f64,
+    batch: usize,
+    workers: usize,
+}
+
+impl Bytes {
+    fn of(plan: &Plan) -> Result<Self> {
+        let (mut state, mut checkpoint) = (0.0, 0.0);
+        let buffer = 4.0 * plan.parameters()? as f64;
+        if let Some(train) = &plan.spec.train {
+            state = buffer * (3 + train.ema.0.len()) as f64;
+            checkpoint = 2.0 * state;
+        }
+        let size = plan.data().shape().iter().product::<i64>() as f64;
+        let points = match plan.spec.model {
+            ModelSpec::Empirical(model) => 24.0 * size * model.points as f64,
+            _ => 0.0,
+        };
+        Ok(Bytes {
+            buffer,
+            state,
+            checkpoint,
+            samples: 32.0 * size * plan.spec.sample.count as f64,
+            points,
+            batch: plan.spec.train.as_ref().map_or(0, |train| train.batch),
+            workers: plan.compute.workers.count(),
+        })
+    }
+
+    /// What a step takes beside activations: the gradient of each part of the batch, and what AdamW needs in passing.
+    fn step(&self, batch: usize) -> f64 {
+        self.buffer * (batch.div_ceil(PART as usize) + 3) as f64
+    }
+
+    /// Less than this the run cannot take.
+    fn least(&self) -> f64 {
+        self.state + self.step(self.batch).max(self.checkpoint) + self.samples + self.points
+    }
+
+    /// What a run takes beyond the steps that were measured on `measured` examples.
+    fn unseen(&self, start: Option<Resident>, measured: usize) -> f64 {
+        let Some((start, end)) = start.zip(resident()) else { return 0.0 };
+        let counted = self.state + self.step(measured);
+        let activations = (end.peak.saturating_sub(start.now) as f64 - counted).max(0.0);
+        let at_once = |batch: usize| batch.min(PART as usize * self.workers) as f64;
+        let more = activations * (at_once(self.batch) / at_once(measured) - 1.0);
+        let gradients = self.step(self.batch) - self.step(measured);
+        // A checkpoint finds the memory that steps have left free.
+        let free = self.step(self.batch) + activations + more;
+        more + gradients + (self.checkpoint - free).max(0.0)
+    }
+}
+
+/// Bytes for people.
+pub fn mebibytes(bytes: f64) -> String {
+    match bytes / f64::from(1 << 20) {
+        small if small < 9_999.5 => format!("{small:.0} MiB"),
+        large => format!("{:.1} GiB", large / 1024.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_busiest_worker_decides() {
+        assert_eq!(load(512, 128, 2), 256.0);
+        assert_eq!(load(100, 128, 2), 100.0);
+        assert_eq!(load(512, 128, 100), 128.0);
+        assert_eq!(load(10_000, 1024, 4), 2500.0);
+    }
+
+    #[test]
+    fn no_more_is_measured_than_there_is_time_for() {
+        assert_eq!(affordable(512, 8, 1e-3, STEP), 512);
+        assert_eq!(affordable(512, 8, 0.1, STEP), 12);
+        assert_eq!(affordable(512, 8, 5.0, STEP), 8);
+    }
+
+    #[test]
+    fn bytes_are_for_people() {
+        assert_eq!(mebibytes(1.5 * f64::from(1 << 20)), "2 MiB");
+        assert_eq!(mebibytes(1e13), "9313.2 GiB");
+    }
+}

@@ -1,0 +1,59 @@
+//! The memory of this process and of this machine, as Linux counts it; other systems give no figures.
+
+use std::fs;
+
+/// What this process holds, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Resident {
+    /// Now.
+    pub now: u64,
+    /// At most, since the process started or [`forget_peak`] was called.
+    pub peak: u64,
+}
+
+/// What this process holds.
+pub(super) fn resident() -> Option<Resident> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    Some(Resident { now: kibibytes(&status, "VmRSS:")?, peak: kibibytes(&status, "VmHWM:")? })
+}
+
+/// Makes the peak what the process holds now, where the system allows it.
+pub(super) fn forget_peak() {
+    // A peak that stays is one that is too high: an estimate from it is too.
+    let _ = fs::write("/proc/self/clear_refs", "5");
+}
+
+/// What this machine, or the group that the process runs in, has in all.
+pub(super) fn installed() -> Option<u64> {
+    let machine = kibibytes(&fs::read_to_string("/proc/meminfo").ok()?, "MemTotal:")?;
+    let group = fs::read_to_string("/sys/fs/cgroup/memory.max").ok().and_then(|text| text.trim().parse().ok());
+    Some(group.unwrap_or(u64::MAX).min(machine))
+}
+
+/// The number in a line such as `VmRSS:     1234 kB`, in bytes.
+fn kibibytes(text: &str, key: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(key))?;
+    line.split_whitespace().next()?.parse::<u64>().ok().map(|number| number << 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_proc_are_read() {
+        let text = "Name:\tx\nVmHWM:\t    2048 kB\nVmRSS:\t    1024 kB\n";
+        assert_eq!((kibibytes(text, "VmHWM:"), kibibytes(text, "VmRSS:")), (Some(2 << 20), Some(1 << 20)));
+        assert_eq!(kibibytes(text, "VmPeak:"), None);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn what_is_allocated_is_seen() {
+        let before = resident().expect("Linux tells");
+        let block = vec![1u8; 64 << 20];
+        let after = resident().expect("Linux tells");
+        assert!(after.now >= before.now + (block.len() as u64) / 2 && after.peak >= after.now, "{before:?} {after:?}");
+        assert!(installed().expect("Linux tells") > after.now);
+    }
+}
