@@ -75,7 +75,8 @@ fn interrupt_after(place: &Place, arguments: &[&str], line: &str) -> Outcome {
 fn an_interrupt_says_how_to_go_on() {
     let place = place();
     let long = ["--set", "train.steps=600"];
-    let train = |run: &str, more: &[&str]| [&["train", "stopped.yaml", "--out", run], &long[..], more].concat().join(" ");
+    let train =
+        |run: &str, more: &[&str]| [&["train", "stopped.yaml", "--out", run], &long[..], more].concat().join(" ");
     place.run(&train("whole", &["-q"]).split(' ').collect::<Vec<_>>()).ok();
     for name in ["-INT", "-TERM", "-HUP"] {
         let run = format!("run{name}");

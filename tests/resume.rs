@@ -109,16 +109,36 @@ fn a_damaged_checkpoint_is_passed_over() {
 #[test]
 fn a_run_that_diverges_keeps_its_last_checkpoint() {
     let place = place();
-    let wild = ["--set", "train.optimizer.adamw.lr=1e20", "--set", "train.warmup=0", "--set", "train.checkpoint_every=1"];
-    let train = |more: &[&str]| place.run(&[&["train", "killed.yaml", "--out", "wild", "-q"], &wild[..], more].concat());
+    let wild =
+        ["--set", "train.optimizer.adamw.lr=1e20", "--set", "train.warmup=0", "--set", "train.checkpoint_every=1"];
+    let train =
+        |more: &[&str]| place.run(&[&["train", "killed.yaml", "--out", "wild", "-q"], &wild[..], more].concat());
     let first = train(&[]);
     assert_eq!((first.code, first.stdout.as_str()), (Some(1), ""), "{}", first.stderr);
     let advice = "; lower train.optimizer.adamw.lr, lengthen train.warmup or clip harder, and train anew; with the same \
                   settings it would end here again\n";
     assert!(first.stderr.ends_with(advice), "{}", first.stderr);
     let words: Vec<&str> = first.stderr.trim_end_matches(advice).split_whitespace().collect();
-    let [_, "the", "loss" | "gradient", "is", "not", "finite", "at", "training", "step", step, "(worst", "at", "t", "=", t, "σ/α", "=", ratio] =
-        words[..]
+    let [
+        _,
+        "the",
+        "loss" | "gradient",
+        "is",
+        "not",
+        "finite",
+        "at",
+        "training",
+        "step",
+        step,
+        "(worst",
+        "at",
+        "t",
+        "=",
+        t,
+        "σ/α",
+        "=",
+        ratio,
+    ] = words[..]
     else {
         panic!("{words:?}")
     };
@@ -132,9 +152,15 @@ fn a_run_that_diverges_keeps_its_last_checkpoint() {
     assert!(place.listing() == before);
     // Data beyond single precision end at the first step, before there is anything to keep.
     let far = "data={gaussian: {mean: [1.0e30, 0], spectrum: [1.0, 1.0]}}";
-    let outcome = place.run(&["train", "killed.yaml", "--out", "far", "-q", "--set", far]);
+    // A network that is not told of their scale and is to predict the data themselves.
+    let model = "model={network: {mlp: {width: 16, depth: 2}}, predict: data, sigma_data: 1}";
+    let outcome = place.run(&["train", "killed.yaml", "--out", "far", "-q", "--set", far, "--set", model]);
     assert_eq!(outcome.code, Some(1));
-    assert!(outcome.stderr.starts_with("error: the loss is not finite at training step 1 (worst at t = "), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.starts_with("error: the loss is not finite at training step 1 (worst at t = "),
+        "{}",
+        outcome.stderr
+    );
     assert_eq!(newest(&place, "far"), 0);
 }
 

@@ -150,8 +150,7 @@ impl Checkpoint {
             (name.as_str(), TensorView::new(Dtype::F32, shape.clone(), values).expect("the bytes fill the shape"))
         });
         let data = safetensors::serialize(views, None).expect("plain tensors can always be written");
-        let manifest =
-            Manifest { bytes: data.len() as u64, sha256: sha256(&data), ..self.manifest.clone() }.sealed();
+        let manifest = Manifest { bytes: data.len() as u64, sha256: sha256(&data), ..self.manifest.clone() }.sealed();
         write_whole(&folder.join(&manifest.tensors), &data)?;
         let path = folder.join(format!("step-{:08}.json", manifest.step));
         let text = serde_json::to_vec_pretty(&manifest).expect("a manifest is plain data");
@@ -285,7 +284,8 @@ impl Manifest {
 
         let damaged = |problem: String| Refusal::Damaged(Error::file(path, problem, AGAIN));
         let text = fs::read(path).map_err(|e| damaged(e.to_string()))?;
-        let not_one = |e: serde_json::Error| damaged(format!("this is not a checkpoint manifest ({})", line(&e.to_string())));
+        let not_one =
+            |e: serde_json::Error| damaged(format!("this is not a checkpoint manifest ({})", line(&e.to_string())));
         let Common { format, version } = serde_json::from_slice(&text).map_err(not_one)?;
         if format != FORMAT {
             let problem = format!("checkpoint format {format} where this program reads format {FORMAT}");

@@ -46,7 +46,8 @@ fn course(run: &Path) -> BTreeMap<String, Vec<u8>> {
 
 /// A manifest without seconds, and without what depends on how many digits they have.
 fn manifest(contents: &[u8]) -> Vec<u8> {
-    let mut manifest: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(contents).expect("a manifest");
+    let mut manifest: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_slice(contents).expect("a manifest");
     assert!(manifest.remove("seconds").is_some() && manifest.remove("seal").is_some());
     // Snapshots know of no logs.
     manifest["logs"].as_object_mut().expect("lengths").remove("metrics.csv");

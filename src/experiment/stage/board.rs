@@ -11,8 +11,11 @@ use crate::report::tensorboard::{self, Value};
 /// Writes every PNG file in `folder` into an event file beside them, under its name.
 pub(super) fn write_images(folder: &Path, step: usize) -> Result<()> {
     let entries = fs::read_dir(folder).map_err(Error::write(folder))?;
-    let mut figures: Vec<PathBuf> =
-        entries.flatten().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "png")).collect();
+    let mut figures: Vec<PathBuf> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|e| e == "png"))
+        .collect();
     figures.sort();
     let now = wall_time();
     let mut events = tensorboard::header(now);

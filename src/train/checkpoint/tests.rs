@@ -151,7 +151,8 @@ proptest! {
 #[test]
 fn a_shape_beyond_all_numbers_is_refused() {
     let (folder, path) = saved();
-    for shape in ["[0,9223372036854775808]", "[0,18446744073709551615]", "[0,9223372036854775807,9223372036854775807]"] {
+    for shape in ["[0,9223372036854775808]", "[0,18446744073709551615]", "[0,9223372036854775807,9223372036854775807]"]
+    {
         let header = format!(r#"{{"b":{{"dtype":"F32","shape":{shape},"data_offsets":[0,0]}}}}"#);
         let data = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes()].concat();
         fs::write(path.with_extension("safetensors"), &data).expect("a writable file");
