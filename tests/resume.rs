@@ -152,7 +152,9 @@ fn a_run_that_diverges_keeps_its_last_checkpoint() {
     assert!(place.listing() == before);
     // Data beyond single precision end at the first step, before there is anything to keep.
     let far = "data={gaussian: {mean: [1.0e30, 0], spectrum: [1.0, 1.0]}}";
-    let outcome = place.run(&["train", "killed.yaml", "--out", "far", "-q", "--set", far]);
+    // A network that is not told of their scale and is to predict the data themselves.
+    let model = "model={network: {mlp: {width: 16, depth: 2}}, predict: data, sigma_data: 1}";
+    let outcome = place.run(&["train", "killed.yaml", "--out", "far", "-q", "--set", far, "--set", model]);
     assert_eq!(outcome.code, Some(1));
     assert!(
         outcome.stderr.starts_with("error: the loss is not finite at training step 1 (worst at t = "),

@@ -106,7 +106,9 @@ impl Session {
 
     /// A new folder, which must not hold a run yet.
     pub fn fresh(&self) -> Result<RunDir> {
-        if let Some(out) = self.out.as_deref().filter(|out| RunDir::open(out).is_ok()) {
+        // What lies there without being a run, such as one whose experiment.yaml is gone, is not written over either.
+        let is_taken = |out: &&Path| RunDir::open(out).is_ok() || out.join("checkpoints").exists();
+        if let Some(out) = self.out.as_deref().filter(is_taken) {
             let remedy = "add --resume to go on with it, or choose another folder";
             return Err(Error::argument(format!("--out {}", out.display()), "this folder holds a run already", remedy));
         }

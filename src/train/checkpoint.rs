@@ -155,18 +155,14 @@ impl Checkpoint {
         let path = folder.join(format!("step-{:08}.json", manifest.step));
         let text = serde_json::to_vec_pretty(&manifest).expect("a manifest is plain data");
         write_whole(&path, &text)?;
-        let (mut old, later): (Vec<_>, Vec<_>) = manifests(folder).into_iter().partition(|other| *other <= path);
-        old.truncate(old.len().saturating_sub(keep));
-        for old in old.into_iter().chain(later) {
-            // The manifest first: without it the tensors are no checkpoint. A failure leaves a file too many, no more.
-            let _ = fs::remove_file(&old);
-            let _ = fs::remove_file(old.with_extension("safetensors"));
-        }
+        prune(folder, manifest.step, keep);
         Ok(path)
     }
 
-    /// Removes what a process that was killed has left in `folder`: files half-written, and tensors without a manifest.
-    pub fn tidy(folder: &Path) {
+    /// Removes what a process that was killed has left in `folder`: files half-written, tensors without a manifest, and all
+    /// checkpoints but the last `keep` up to step `last`.
+    pub fn tidy(folder: &Path, last: usize, keep: usize) {
+        prune(folder, last, keep);
         sweep(folder);
         let Ok(entries) = fs::read_dir(folder) else { return };
         for path in entries.flatten().map(|entry| entry.path()) {
@@ -325,6 +321,18 @@ fn line(text: &str) -> String {
 
 fn sha256(data: &[u8]) -> String {
     Sha256::digest(data).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Removes all checkpoints in a folder but the last `keep` up to step `last`.
+fn prune(folder: &Path, last: usize, keep: usize) {
+    let is_later = |manifest: &PathBuf| Checkpoint::step_of(manifest).is_some_and(|step| step > last);
+    let (later, mut old): (Vec<_>, Vec<_>) = manifests(folder).into_iter().partition(is_later);
+    old.truncate(old.len().saturating_sub(keep));
+    for manifest in old.into_iter().chain(later) {
+        // The manifest first: without it the tensors are no checkpoint. A failure leaves a file too many, no more.
+        let _ = fs::remove_file(&manifest);
+        let _ = fs::remove_file(manifest.with_extension("safetensors"));
+    }
 }
 
 /// The manifests in a folder, oldest first.

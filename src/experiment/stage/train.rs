@@ -42,8 +42,12 @@ pub fn train(plan: &Plan, run: &RunDir, resume: bool, observer: &dyn Observer) -
         }
         observer.say(&format!("resuming at step {} of {}", trainer.step(), settings.steps));
     }
-    for folder in ["", BEST, SNAPSHOTS] {
-        Checkpoint::tidy(&run.checkpoints().join(folder));
+    if resume {
+        for (folder, last, keep) in
+            [("", trainer.step(), settings.keep), (BEST, usize::MAX, 1), (SNAPSHOTS, usize::MAX, usize::MAX)]
+        {
+            Checkpoint::tidy(&run.checkpoints().join(folder), last, keep);
+        }
     }
     if trainer.step() < settings.steps {
         // Where an earlier end of the run is left behind, its levels are those of another model.

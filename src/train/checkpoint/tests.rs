@@ -194,9 +194,14 @@ fn checkpoints_of_a_course_that_was_left_are_removed() {
     for name in [".step-00000026.safetensors.partial", "step-00000026.safetensors", "note.safetensors"] {
         fs::write(folder.path().join(name), b"x").expect("a writable file");
     }
-    Checkpoint::tidy(folder.path());
+    Checkpoint::tidy(folder.path(), 25, 1);
     let names = fs::read_dir(folder.path()).expect("a folder").map(|entry| entry.expect("an entry").file_name());
     let mut names: Vec<String> = names.map(|name| name.into_string().expect("UTF-8")).collect();
     names.sort();
     assert_eq!(names, ["note.safetensors", "step-00000025.json", "step-00000025.safetensors"]);
+    // As after a kill between writing a checkpoint and removing an older one, and with a later one that is damaged.
+    save(30, 2);
+    save(40, 3);
+    Checkpoint::tidy(folder.path(), 30, 1);
+    assert_eq!(steps(), [30]);
 }
