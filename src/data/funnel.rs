@@ -5,8 +5,8 @@ use std::f64::consts::TAU;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-use super::{Dataset, at_least};
-use crate::error::{Fault, Settings, positive};
+use super::{Dataset, MOST_COORDINATES};
+use crate::error::{Fault, Settings, between, positive};
 use crate::rng::Stream;
 
 /// Neal's funnel (Neal 2003, “Slice sampling”, section 8): v ~ N(0, std²) and x₂, …, x_D ~ N(0, e^v) given v = x₁.
@@ -56,7 +56,7 @@ impl Dataset for Funnel {
 
 impl Settings for Funnel {
     fn check(&self) -> Result<(), Fault> {
-        at_least("dim", self.dim, 2)?;
+        between("dim", self.dim, (2, MOST_COORDINATES))?;
         positive("std", self.std)
     }
 }

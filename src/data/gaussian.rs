@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use super::{Dataset, not_negative};
+use super::{Dataset, MOST_COORDINATES, not_negative};
 use crate::error::{Fault, Settings, positive};
 use crate::rng::Stream;
 use crate::score::exact::Law;
@@ -159,6 +159,10 @@ fn finite(key: String, value: f64) -> Result<(), Fault> {
 fn mean_is_usable(key: &str, mean: &[f64]) -> Result<(), Fault> {
     if mean.is_empty() {
         return Err(Fault::new(key, "the mean is empty", "give one entry for each dimension, such as [0, 0]"));
+    }
+    if mean.len() > MOST_COORDINATES {
+        let problem = format!("{} coordinates are too many", mean.len());
+        return Err(Fault::new(key, problem, format!("give at most {MOST_COORDINATES}")));
     }
     mean.iter().enumerate().try_for_each(|(i, &entry)| finite(format!("{key}[{i}]"), entry))
 }

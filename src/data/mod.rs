@@ -95,10 +95,8 @@ fn not_negative(key: &str, value: f64) -> Result<(), Fault> {
     Err(Fault::new(key, format!("{value} is not a number of at least 0"), "write 0 or a positive number"))
 }
 
-/// Refuses a count below `least`.
-fn at_least(key: &str, value: usize, least: usize) -> Result<(), Fault> {
-    if value >= least {
-        return Ok(());
-    }
-    Err(Fault::new(key, format!("{value} is too small"), format!("write a whole number of at least {least}")))
-}
+/// The most coordinates that a synthetic data set may have: what is checked, σ_data included, draws thousands of points.
+const MOST_COORDINATES: usize = 1024;
+
+/// The most rings, arms and modes.
+const MOST_PARTS: usize = 256;

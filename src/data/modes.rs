@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use super::{Known, at_least, frame};
-use crate::error::{Fault, Settings, positive};
+use super::{Known, MOST_COORDINATES, MOST_PARTS, frame};
+use crate::error::{Fault, Settings, between, positive};
 use crate::score::exact::Law;
 
 /// Gaussians on a square grid in the plane, centred on the origin; 5 × 5 is the grid of 25 Gaussians on which mode collapse
@@ -38,7 +38,7 @@ impl GaussianGrid {
 
 impl Settings for GaussianGrid {
     fn check(&self) -> Result<(), Fault> {
-        at_least("side", self.side, 1)?;
+        between("side", self.side, (1, MOST_PARTS.isqrt()))?;
         positive("spacing", self.spacing)?;
         positive("std", self.std)
     }
@@ -80,8 +80,8 @@ impl OrthogonalMixture {
 
 impl Settings for OrthogonalMixture {
     fn check(&self) -> Result<(), Fault> {
-        at_least("dim", self.dim, 1)?;
-        at_least("modes", self.modes, 1)?;
+        between("dim", self.dim, (1, MOST_COORDINATES))?;
+        between("modes", self.modes, (1, MOST_PARTS))?;
         if self.modes > 2 * self.dim {
             let problem = format!("{} modes do not fit on the axes of {} dimensions", self.modes, self.dim);
             return Err(Fault::new("modes", problem, format!("write at most {}, or raise `dim`", 2 * self.dim)));

@@ -8,8 +8,8 @@ use rand::RngExt;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use super::{Planar, at_least, not_negative, sphere};
-use crate::error::{Fault, Settings, positive};
+use super::{MOST_PARTS, Planar, not_negative, sphere};
+use crate::error::{Fault, Settings, between, positive};
 use crate::rng::Counter;
 
 /// Two concentric circles, equally likely (as scikit-learn's `make_circles`).
@@ -101,7 +101,7 @@ impl Planar for Rings {
 
 impl Settings for Rings {
     fn check(&self) -> Result<(), Fault> {
-        at_least("count", self.count, 1)?;
+        between("count", self.count, (1, MOST_PARTS))?;
         positive("radius", self.radius)?;
         not_negative("noise", self.noise)
     }

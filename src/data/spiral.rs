@@ -6,8 +6,8 @@ use rand::RngExt;
 use rand_distr::StandardNormal;
 use serde::{Deserialize, Serialize};
 
-use super::{Planar, at_least, not_negative};
-use crate::error::{Fault, Settings, positive};
+use super::{MOST_PARTS, Planar, not_negative};
+use crate::error::{Fault, Settings, between, positive};
 use crate::rng::Counter;
 
 /// Spirals of Archimedes that start at the origin: r = R v, θ = 2π n v with v = √u and u uniform, so that points lie almost
@@ -47,7 +47,7 @@ impl Planar for Spirals {
 
 impl Settings for Spirals {
     fn check(&self) -> Result<(), Fault> {
-        at_least("arms", self.arms, 1)?;
+        between("arms", self.arms, (1, MOST_PARTS))?;
         positive("turns", self.turns)?;
         positive("radius", self.radius)?;
         not_negative("noise", self.noise)
@@ -94,7 +94,7 @@ impl Planar for Pinwheel {
 
 impl Settings for Pinwheel {
     fn check(&self) -> Result<(), Fault> {
-        at_least("arms", self.arms, 1)?;
+        between("arms", self.arms, (1, MOST_PARTS))?;
         positive("radius", self.radius)?;
         not_negative("radial_std", self.radial_std)?;
         not_negative("tangential_std", self.tangential_std)?;

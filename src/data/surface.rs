@@ -7,8 +7,8 @@ use rand::RngExt;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
-use super::{Dataset, Planar, SwissRoll, TwoMoons, at_least, frame, not_negative, sphere};
-use crate::error::{Fault, Settings};
+use super::{Dataset, MOST_COORDINATES, Planar, SwissRoll, TwoMoons, frame, not_negative, sphere};
+use crate::error::{Fault, Settings, between};
 use crate::rng::{Counter, Stream};
 use crate::tensor::{self, normals};
 
@@ -186,7 +186,7 @@ impl Manifold {
 
 impl Settings for Manifold {
     fn check(&self) -> Result<(), Fault> {
-        at_least("dim", self.dim, self.surface.dim())?;
+        between("dim", self.dim, (self.surface.dim(), MOST_COORDINATES))?;
         not_negative("noise", self.noise)
     }
 }

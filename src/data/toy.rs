@@ -149,7 +149,7 @@ impl EightGaussians {
     /// The data set.
     ///
     /// # Errors
-    /// Never for checked settings.
+    /// A variance that is no number in float64.
     pub fn build(&self) -> Result<Known, Fault> {
         let mean = |i: usize| {
             let (sin, cos) = (TAU * i as f64 / 8.0).sin_cos();
@@ -178,7 +178,8 @@ impl Settings for SwissRoll {
 impl Settings for EightGaussians {
     fn check(&self) -> Result<(), Fault> {
         positive("radius", self.radius)?;
-        positive("std", self.std)
+        positive("std", self.std)?;
+        self.build().map(|_| ()).map_err(|fault| Fault { key: "std".into(), ..fault })
     }
 }
 

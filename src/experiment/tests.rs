@@ -3,6 +3,7 @@
 mod messages;
 mod overrides;
 mod properties;
+mod settings;
 
 use super::{DataSpec, EmpiricalModel, GridSpec, ModelSpec, Noise, SolverSpec, Spec};
 use crate::model::Prediction;

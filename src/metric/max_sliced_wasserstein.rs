@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::sliced_wasserstein::{SlicedWasserstein, quantile_steps, sorted, transport};
 use super::{Estimate, Metric, Question};
-use crate::error::{Fault, Settings, at_least_one};
+use crate::error::{Fault, Settings, between};
 
 /// The max-sliced Wasserstein distance of order two (Deshpande et al., 2019): W₂(θ·X, θ·Y) along the direction θ where
 /// it is largest.
@@ -45,8 +45,8 @@ impl Default for MaxSlicedWasserstein {
 
 impl Settings for MaxSlicedWasserstein {
     fn check(&self) -> Result<(), Fault> {
-        at_least_one("projections", self.projections)?;
-        at_least_one("starts", self.starts)
+        between("projections", self.projections, (1, 1 << 16))?;
+        between("starts", self.starts, (1, 1 << 16))
     }
 }
 

@@ -10,7 +10,7 @@ use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 
 use super::{Estimate, Metric, Question};
-use crate::error::{Fault, Settings, at_least_one};
+use crate::error::{Fault, Settings, between};
 
 /// Directions whose projections are in memory at a time.
 const BLOCK: usize = 32;
@@ -54,7 +54,7 @@ impl Default for SlicedWasserstein {
 
 impl Settings for SlicedWasserstein {
     fn check(&self) -> Result<(), Fault> {
-        at_least_one("projections", self.projections)
+        between("projections", self.projections, (1, 1 << 16))
     }
 }
 

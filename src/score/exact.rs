@@ -68,10 +68,18 @@ impl Law {
     pub fn mixture(weights: &[f64], means: &[Vec<f64>], covariances: &[Vec<Vec<f64>>]) -> Result<Self, Fault> {
         let (k, d) = (means.len() as i64, means[0].len() as i64);
         let flat: Vec<f64> = covariances.iter().flatten().flatten().copied().collect();
-        let (eigenvalues, basis) = Tensor::from_slice(&flat).reshape([k, d, d]).linalg_eigh("L");
+        let too_large = |i: i64| {
+            let remedy = "scale the data: entries near 1 serve best";
+            Fault::new(format!("covariances[{i}]"), "the matrix has no eigenvalues in float64", remedy)
+        };
+        let decomposed = Tensor::from_slice(&flat).reshape([k, d, d]).f_linalg_eigh("L");
+        let (eigenvalues, basis) = decomposed.map_err(|_| too_large(0))?;
         for i in 0..k {
             let of_one = eigenvalues.get(i);
             let (least, greatest) = (of_one.min().double_value(&[]), of_one.max().double_value(&[]));
+            if !(least.is_finite() && greatest.is_finite()) {
+                return Err(too_large(i));
+            }
             // Round-off of the decomposition makes zeros slightly negative.
             if least < -1e-12 * greatest.abs().max(1e-300) * d as f64 {
                 return Err(Fault::new(

@@ -1,6 +1,6 @@
 //! Sampling into files.
 
-use std::io::BufReader;
+use std::io::{BufReader, Read as _};
 use std::path::Path;
 
 use ndarray::ArrayD;
@@ -129,14 +129,56 @@ fn fits(path: &Path, array: &ArrayD<f64>, shape: &[i64]) -> Result<()> {
 pub fn read_npy(path: &Path) -> Result<ArrayD<f64>> {
     let open = || std::fs::File::open(path).map(BufReader::new);
     let remedy = "save a float64 or float32 array with numpy.save";
-    let file = open().map_err(|e| Error::file(path, e.to_string(), remedy))?;
+    let unreadable = |e: std::io::Error| Error::file(path, e.to_string(), remedy);
+    if let Some(problem) = implausible(path).map_err(unreadable)? {
+        return Err(Error::file(path, problem, remedy));
+    }
+    let file = open().map_err(unreadable)?;
     if let Ok(array) = ArrayD::<f64>::read_npy(file) {
         return Ok(array);
     }
-    let file = open().map_err(|e| Error::file(path, e.to_string(), remedy))?;
+    let file = open().map_err(unreadable)?;
     let single = ArrayD::<f32>::read_npy(file);
     let problem = |e| format!("this is not a .npy file of floating-point numbers ({e})");
     single.map(|array| array.mapv(f64::from)).map_err(|e| Error::file(path, problem(e), remedy))
+}
+
+/// What is wrong with a header that the reader would believe: it allocates whatever the shape says, and goes down into
+/// brackets by recursion. None for what is no `.npy` file at all, of which the reader knows more to say.
+fn implausible(path: &Path) -> std::io::Result<Option<&'static str>> {
+    /// The longest header that numpy reads by default.
+    const LONGEST: usize = 10_000;
+    let file = std::fs::File::open(path)?;
+    let size = u128::from(file.metadata()?.len());
+    let mut start = Vec::new();
+    file.take(LONGEST as u64 + 12).read_to_end(&mut start)?;
+    let (length, header) = match start.as_slice() {
+        [0x93, b'N', b'U', b'M', b'P', b'Y', 1, _, a, b, rest @ ..] => (u32::from_le_bytes([*a, *b, 0, 0]), rest),
+        [0x93, b'N', b'U', b'M', b'P', b'Y', _, _, a, b, c, d, rest @ ..] => {
+            (u32::from_le_bytes([*a, *b, *c, *d]), rest)
+        }
+        _ => return Ok(None),
+    };
+    let header = match header.get(..length as usize) {
+        Some(header) if length as usize <= LONGEST => String::from_utf8_lossy(header),
+        _ => return Ok(Some("its header is longer than the file, or than any that numpy writes")),
+    };
+    // Exactly as numpy writes it, so that this and the reader see the same shape.
+    let shape = match header.split_once("'shape': (").and_then(|(_, rest)| rest.split_once(')')) {
+        Some((shape, _)) if header.matches("shape").count() == 1 && !header.contains('\\') => shape,
+        _ => return Ok(Some("its header is not one that numpy writes")),
+    };
+    if header.matches(['(', '[', '{']).count() > 4 {
+        return Ok(Some("its header is not that of an array of plain numbers"));
+    }
+    let mut axes =
+        shape.split(',').map(str::trim).filter(|axis| !axis.is_empty()).map(|axis| axis.parse().unwrap_or(u128::MAX));
+    // No number takes less than four bytes here.
+    let numbers = axes.try_fold(1u128, |product, axis| product.checked_mul(axis));
+    Ok(match numbers.and_then(|numbers| numbers.checked_mul(4)) {
+        Some(bytes) if bytes <= size => None,
+        _ => Some("its header promises more numbers than the file holds"),
+    })
 }
 
 /// Writes a tensor as a `.npy` file, whole or not at all: float64 for tensors of doubles, else float32.
