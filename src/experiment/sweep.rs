@@ -190,12 +190,13 @@ fn distinct(cells: &Cells) -> Values {
 
 /// A value as labels show it: of a choice the name alone, if no cell chooses the same with other settings.
 fn word(setting: &Override, values: &Values, shapes: &Shapes) -> String {
+    let shape = shapes.whole().at(&setting.steps);
     let chosen = |value: &Tree| match value {
         Tree::Text(name) => Some(name.clone()),
-        Tree::Map(entries) if entries.len() == 1 => Some(entries[0].0.clone()),
+        Tree::Map(entries) => shape.choice(entries).map(str::to_owned),
         _ => None,
     };
-    if let (true, Some(name)) = (shapes.whole().at(&setting.steps).is_choice(), chosen(&setting.value))
+    if let Some(name) = chosen(&setting.value)
         && values[&path(&setting.steps)].iter().filter(|other| chosen(other).as_ref() == Some(&name)).count() == 1
     {
         return name;

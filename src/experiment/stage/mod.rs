@@ -5,6 +5,7 @@ mod compare;
 mod curves;
 mod levels;
 mod log;
+mod losses;
 mod overview;
 mod report;
 mod sample;

@@ -7,8 +7,7 @@ use tch::Tensor;
 
 use super::board::write_images;
 use super::compare::{Comparison, Summary};
-use super::levels::{LEVELS, Row, read_levels};
-use super::log::{METRICS, VALIDATION, losses};
+use super::losses::{level_curve, loss_curve};
 use super::sample::read_npy;
 use crate::data::Part;
 use crate::error::{Error, Result};
@@ -19,8 +18,8 @@ use crate::experiment::run_dir::RunDir;
 use crate::experiment::spec::FLOOR;
 use crate::metric::{Best, Metric};
 use crate::report::{
-    Block, Figure, LossCurve, LossSeries, NoiseFloor, Page, PointPanel, PointPanels, QualityCurves, QualityPoint,
-    QualitySeries, Scale, ScoreField, ScorePanel, Section, Table, TrajectoryPanel, TrajectoryPanels, plus_minus, save,
+    Block, Figure, NoiseFloor, Page, PointPanel, PointPanels, QualityCurves, QualityPoint, QualitySeries, ScoreField,
+    ScorePanel, Section, Table, TrajectoryPanel, TrajectoryPanels, plus_minus, save,
 };
 use crate::score::{Eval, Model};
 use crate::solve::prior;
@@ -80,57 +79,10 @@ impl Drawer<'_> {
         Ok(Block::Figure { figure: save(figure, &self.folder, stem)?, caption: caption.into() })
     }
 
-    /// The loss curve, for a trained model, and the loss of each noise level.
+    /// What is drawn of the training, for a trained model.
     fn training(&self, run: &RunDir) -> Result<Vec<Block>> {
-        let points = losses(&run.file(METRICS));
-        if points.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut series = vec![LossSeries { label: "training".into(), points, smooth: true }];
-        let validation = losses(&run.file(VALIDATION));
-        if validation.len() > 1 {
-            series.push(LossSeries {
-                label: "validation (averaged parameters)".into(),
-                points: validation,
-                smooth: false,
-            });
-        }
-        let curve = LossCurve { series, ..LossCurve::default() };
-        let caption = "The weighted denoising loss: means between lines of the log (faint), and a running mean of them; \
-                       of the averaged parameters on fixed data that are not trained on.";
-        let mut blocks = vec![self.block(&curve, "loss", caption)?];
-        let levels = read_levels(&run.file(LEVELS));
-        if !levels.is_empty() {
-            blocks.push(self.levels(&levels)?);
-        }
-        Ok(blocks)
-    }
-
-    /// The loss of each noise level in units of EDM's target, in which a denoiser that knows nothing but σ_data has 1.
-    fn levels(&self, levels: &[Row]) -> Result<Block> {
-        let sigma_data = self.plan.sigma_data();
-        let unit = |ratio: f64| sigma_data.powi(-2) + ratio.powi(-2);
-        let of_model = levels.iter().map(|row| (row.ratio, row.loss.0 * unit(row.ratio))).collect();
-        let best: Vec<(f64, f64)> =
-            levels.iter().filter_map(|row| Some((row.ratio, row.optimum? * unit(row.ratio)))).collect();
-        let mut series = vec![LossSeries { label: "model".into(), points: of_model, smooth: false }];
-        let optimum =
-            if best.is_empty() { "" } else { " The exact denoiser on the same points has the least that there is." };
-        if !best.is_empty() {
-            series.push(LossSeries { label: "exact denoiser".into(), points: best, smooth: false });
-        }
-        let curve = LossCurve {
-            title: String::new(),
-            x_label: "noise level κ = σ/α".into(),
-            x_scale: Scale::Log,
-            y_label: "E‖D − x₀‖²/d · (κ⁻² + σ_data⁻²)".into(),
-            series,
-        };
-        let caption = format!(
-            "The denoising loss of each noise level, in units of the loss of the best linear denoiser of data with \
-             variance σ_data².{optimum}"
-        );
-        self.block(&curve, "levels", caption)
+        let curves = [loss_curve(run), level_curve(run, self.plan)];
+        curves.into_iter().flatten().map(|drawn| self.block(&drawn.curve, drawn.stem, drawn.caption)).collect()
     }
 
     /// For each metric a table, and curves against evaluations and against seconds.

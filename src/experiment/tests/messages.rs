@@ -315,7 +315,7 @@ fn metrics_that_cannot_be_told_what_they_need() {
         metrics,
         "metrics: [mmd, kl]",
         "moons.yaml:22: compare.metrics[1]: kl needs data with a density in closed form, and two_moons has none; \
-         choose gaussian, gaussian_mixture or eight_gaussians, with covariances of full rank, \
+         choose gaussian, gaussian_mixture, eight_gaussians, circles, rings or funnel, with noise in every direction, \
          or write `{kl: {against: sample}}` to compare with the reference data",
     );
     says(
