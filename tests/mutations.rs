@@ -520,6 +520,7 @@ proptest! {
             Err(error) => {
                 let message = error.to_string();
                 prop_assert!(message.starts_with("--set ") && message.contains("; "), "{}", message);
+                prop_assert!(!message.chars().any(|c| c.is_control()), "{:?}", message);
             }
         }
     }

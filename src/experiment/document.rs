@@ -24,7 +24,7 @@ use super::spec::Spec;
 use super::sweep::{Cell, Flaw, Sweep, cells};
 use super::syntax;
 use super::text;
-use super::tree::Tree;
+use super::tree::{Tree, plain};
 use crate::error::{Error, Fault, Result};
 
 /// An experiment file with all its bases.
@@ -139,7 +139,7 @@ impl Document {
                 let problem = format!("the sweep sets `{swept}` itself");
                 let remedy = "leave one of them away, or change the sweep, as with --set 'sweep.seed=[0, 1]'";
                 let By::Flag(text) = &change.by else { continue };
-                return Err(error(format!("--set {text}"), Fault::new("", problem, remedy)));
+                return Err(error(flag(text), Fault::new("", problem, remedy)));
             }
         }
         let mut tree = self.layered.tree.clone();
@@ -172,7 +172,7 @@ impl Document {
     fn asked(&self, overrides: &[String]) -> Result<Asked> {
         let mut asked = Asked { changes: Vec::new(), sweep: self.sweep.clone().map(|sweep| (sweep, None)) };
         for text in overrides {
-            let refuse = |fault| error(format!("--set {text}"), fault);
+            let refuse = |fault| error(flag(text), fault);
             let what = Override::parse(text).map_err(refuse)?;
             match what.steps.as_slice() {
                 [Step::Key(key)] if key == "sweep" => {
@@ -223,7 +223,7 @@ impl Document {
     fn blame(&self, invalid: Invalid, culprit: Option<&Change>, sweep: Option<&str>) -> Error {
         let Some(change) = culprit else { return self.in_file(invalid) };
         let mut place = match &change.by {
-            By::Flag(text) => format!("--set {text}"),
+            By::Flag(text) => flag(text),
             By::Sweep(way) => self.sweep_place(way, sweep),
         };
         if !invalid.fault.key.is_empty() && change.what.steps != way(&invalid) {
@@ -246,7 +246,7 @@ impl Document {
         let source = &self.sources[0];
         let line = line(&source.text, &source.tree, way).map_or(String::new(), |line| format!(":{line}"));
         match by {
-            Some(text) => format!("--set {text}: {}", path(way)),
+            Some(text) => format!("{}: {}", flag(text), path(way)),
             None => format!("{}{line}: {}", source.file, path(way)),
         }
     }
@@ -317,7 +317,7 @@ fn chain(text: &str, file: &str) -> Result<Vec<Source>> {
         let path = Path::new(&last.file).parent().unwrap_or(Path::new("")).join(base);
         let refuse = |problem: String, remedy: &str| last.error(Fault::new("base", problem, remedy).into());
         let bytes = text::read(&path).map_err(|e| {
-            let problem = format!("the base {} cannot be read ({e})", path.display());
+            let problem = format!("the base {} cannot be read ({e})", plain(&path.display().to_string()));
             refuse(problem, "give the path of a YAML file, relative to the file that names it")
         })?;
         let next = real(&path);
@@ -337,6 +337,11 @@ fn chain(text: &str, file: &str) -> Result<Vec<Source>> {
         seen.push(next);
         sources.push(source);
     }
+}
+
+/// How a message names an override.
+fn flag(text: &str) -> String {
+    format!("--set {}", plain(text))
 }
 
 fn error(place: String, fault: Fault) -> Error {

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use tch::Device;
 
-use super::memory::{Resident, forget_peak, installed, resident};
+use super::memory::{allocated, forget_peak, give_back, installed, resident};
 use super::model_spec::ModelSpec;
 use super::plan::{Choice, Effort, Plan};
 use super::train_spec::TrainSpec;
@@ -72,6 +72,9 @@ const STEPS: Duration = Duration::from_millis(600);
 /// The same for two steps of sampling.
 const SAMPLING: Duration = Duration::from_millis(250);
 
+/// What drawing figures takes, in bytes: most of it is pixels, so it hardly depends on the experiment.
+const REPORT: f64 = 30.0 * (1 << 20) as f64;
+
 /// The most training steps that are measured.
 const MOST_STEPS: usize = 5;
 
@@ -105,32 +108,30 @@ pub fn forecast(plan: &Plan, effort: Option<Effort>) -> Result<Forecast> {
         }
     }
     forget_peak();
-    let mut extra = bytes.samples;
+    let peak = || resident().map_or(0.0, |resident| resident.peak as f64);
+    let (mut training, mut sampling) = (0.0, 0.0);
     if let Some(train) = &plan.spec.train {
         match measure_training(plan, train) {
             Ok(probe) => {
                 forecast.training =
                     Some(Training { seconds_per_step: probe.seconds, seconds: probe.seconds * train.steps as f64 });
-                extra += bytes.unseen(start, probe.measured);
+                training = peak() + bytes.unseen(&probe);
             }
             Err(note) => forecast.notes.push(format!("training: {note}")),
         }
     }
-    let trained = resident();
     match measure_sampling(plan) {
         Ok(probe) => {
             forecast.take_sampling(plan, probe.seconds, effort);
-            if let (Some(before), Some(after)) = (trained, resident()) {
-                let full = plan.spec.sample.count.min(plan.spec.sample.chunk * plan.compute.workers.count());
-                let growth = after.peak.saturating_sub(before.peak) as f64;
-                extra += growth * (full as f64 / probe.measured as f64 - 1.0).max(0.0);
-            }
+            let full = plan.spec.sample.count.min(plan.spec.sample.chunk * plan.compute.workers.count());
+            sampling = peak() + probe.bytes_per_example * (full - probe.measured) as f64;
         }
         Err(note) => forecast.notes.push(format!("sampling: {note}")),
     }
-    forecast.memory = start
-        .zip(resident())
-        .map(|(start, end)| Memory { baseline_bytes: start.now, peak_bytes: end.peak.max(start.now) + extra as u64 });
+    forecast.memory = start.map(|start| {
+        let most = training.max(sampling).max(start.now as f64) + bytes.samples + REPORT;
+        Memory { baseline_bytes: start.now, peak_bytes: most as u64 }
+    });
     Ok(forecast)
 }
 
@@ -165,6 +166,8 @@ const LEVELS: f64 = 32.0;
 struct Probe {
     measured: usize,
     seconds: f64,
+    /// How much memory one example more takes.
+    bytes_per_example: f64,
 }
 
 /// Seconds of a training step.
@@ -194,7 +197,12 @@ fn measure_training(plan: &Plan, train: &TrainSpec) -> Result<Probe> {
     }
     times.sort_by(f64::total_cmp);
     let scale = parallel(train.batch) / parallel(batch);
-    Ok(Probe { measured: batch, seconds: times[times.len() / 2] * scale })
+    let before = allocated();
+    let loss = trainer.loss(few);
+    let held = before.zip(allocated()).map_or(0, |(before, after)| after.wrapping_sub(before).max(0));
+    drop(loss);
+    let bytes_per_example = f64::from(held) / few as f64;
+    Ok(Probe { measured: batch, seconds: times[times.len() / 2] * scale, bytes_per_example })
 }
 
 /// Seconds of an evaluation for one sample, all threads being at work.
@@ -221,11 +229,24 @@ fn measure_sampling(plan: &Plan) -> Result<Probe> {
     let full = sample.count.min(sample.chunk * workers);
     let few = full.min(FEW);
     run(few)?;
-    let count = affordable(full, few, run(few)?.0, SAMPLING);
-    run(count)?;
+    let (seconds, of_few) = watched(|| run(few));
+    // More than a few in any case, to see how memory grows.
+    let count = affordable(full, few, seconds?.0, SAMPLING).max(full.min(2 * few));
+    let (first, of_count) = watched(|| run(count));
+    first?;
     let (seconds, nfe) = run(count)?;
+    let bytes_per_example = (of_count - of_few).max(0.0) / (count - few).max(1) as f64;
     let scale = load(sample.count, sample.chunk, workers) / load(count, sample.chunk, workers);
-    Ok(Probe { measured: count, seconds: seconds / nfe.max(1.0) * scale / sample.count as f64 })
+    Ok(Probe { measured: count, seconds: seconds / nfe.max(1.0) * scale / sample.count as f64, bytes_per_example })
+}
+
+/// Does something, and sees how many bytes it takes at most.
+fn watched<T>(work: impl FnOnce() -> T) -> (T, f64) {
+    give_back();
+    forget_peak();
+    let before = resident();
+    let done = work();
+    (done, before.zip(resident()).map_or(0.0, |(before, after)| after.peak.saturating_sub(before.now) as f64))
 }
 
 /// The part of `total` that the busiest of `workers` gets, where each takes up to `part` at a time.
@@ -289,18 +310,19 @@ impl Bytes {
         self.state + self.step(self.batch).max(self.checkpoint) + self.samples + self.points
     }
 
-    /// What a run takes beyond the steps that were measured on `measured` examples.
-    fn unseen(&self, start: Option<Resident>, measured: usize) -> f64 {
-        let Some((start, end)) = start.zip(resident()) else { return 0.0 };
-        let counted = self.state + self.step(measured);
-        let activations = (end.peak.saturating_sub(start.now) as f64 - counted).max(0.0);
-        let at_once = |batch: usize| batch.min(PART as usize * self.workers) as f64;
-        let more = activations * (at_once(self.batch) / at_once(measured) - 1.0);
-        let gradients = self.step(self.batch) - self.step(measured);
+    /// What a run takes beyond the training steps that were measured.
+    fn unseen(&self, probe: &Probe) -> f64 {
+        let more = at_once(self.batch, self.workers).saturating_sub(at_once(probe.measured, self.workers));
+        let activations = probe.bytes_per_example * more as f64;
+        let gradients = self.step(self.batch) - self.step(probe.measured);
         // A checkpoint finds the memory that steps have left free.
-        let free = self.step(self.batch) + activations + more;
-        more + gradients + (self.checkpoint - free).max(0.0)
+        activations + gradients + (self.checkpoint - self.step(self.batch) - activations).max(0.0)
     }
+}
+
+/// The examples whose gradients are computed at the same time.
+fn at_once(batch: usize, workers: usize) -> usize {
+    batch.min(PART as usize * workers)
 }
 
 /// Bytes for people.

@@ -17,6 +17,27 @@ pub(super) fn resident() -> Option<Resident> {
     Some(Resident { now: kibibytes(&status, "VmRSS:")?, peak: kibibytes(&status, "VmHWM:")? })
 }
 
+/// Bytes that were allocated and not freed; differences of it count, as it starts anew at 4 GiB.
+pub(super) fn allocated() -> Option<i32> {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        // SAFETY: it reads the allocator's counters.
+        let counters = unsafe { libc::mallinfo() };
+        Some(counters.uordblks.wrapping_add(counters.hblkhd))
+    }
+    #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+    None
+}
+
+/// Gives freed memory back to the system, which [`crate::tensor::keep_memory`] keeps, so that what is used next shows.
+pub(super) fn give_back() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: it touches free memory only, under the allocator's locks.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// Makes the peak what the process holds now, where the system allows it.
 pub(super) fn forget_peak() {
     // A peak that stays is one that is too high: an estimate from it is too.
@@ -45,6 +66,16 @@ mod tests {
         let text = "Name:\tx\nVmHWM:\t    2048 kB\nVmRSS:\t    1024 kB\n";
         assert_eq!((kibibytes(text, "VmHWM:"), kibibytes(text, "VmRSS:")), (Some(2 << 20), Some(1 << 20)));
         assert_eq!(kibibytes(text, "VmPeak:"), None);
+    }
+
+    #[test]
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    fn allocations_are_counted() {
+        let before = allocated().expect("glibc tells");
+        let block = vec![1u8; 8 << 20];
+        let more = allocated().expect("glibc tells").wrapping_sub(before);
+        // Other tests run beside this one.
+        assert!(more > (4 << 20) && block.len() == 8 << 20, "{more}");
     }
 
     #[test]

@@ -13,7 +13,32 @@ pub(super) struct Broken {
 
 /// Reads YAML into a tree.
 pub(super) fn parse(text: &str) -> Result<Tree, Broken> {
+    if let Some(position) = too_deep(text) {
+        let (_, problem, remedy) = REASONS.iter().find(|(part, ..)| *part == TOO_DEEP).expect("it is one of them");
+        return Err(Broken { position: Some(position), fault: Fault::new("", *problem, *remedy) });
+    }
     serde_yaml::from_str(text).map_err(|error| explain(text, &error))
+}
+
+/// How the parser says that there is too much nesting, which it may take minutes to find out: at each token it goes
+/// through all brackets that are open.
+const TOO_DEEP: &str = "recursion limit exceeded";
+
+/// As many brackets may be open at once; more than the parser would take in the end, since those in texts count too.
+const DEEPEST: usize = 512;
+
+/// Where too many brackets are open, if anywhere.
+fn too_deep(text: &str) -> Option<(usize, usize)> {
+    let mut open = 0usize;
+    let at = text.bytes().position(|byte| {
+        match byte {
+            b'[' | b'{' => open += 1,
+            b']' | b'}' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        open > DEEPEST
+    })?;
+    Some(end(&text[..at]))
 }
 
 /// What the parser says, in part; what it means; what usually helps. `{began}` stands for the line on which the parser
@@ -61,7 +86,7 @@ const REASONS: &[(&str, &str, &str)] = &[
     ("block sequence entries are not allowed", "a list item where no list can be", "put the `- ` on a line of its own"),
     ("control characters are not allowed", "a control character", "remove it"),
     ("unknown anchor", "a `*name` without an `&name` before it", "define the anchor first, or quote the text"),
-    ("recursion limit exceeded", "more than 128 levels of nesting", "flatten it"),
+    (TOO_DEEP, "more than 128 levels of nesting", "flatten it"),
     (TOO_MUCH, "more than 64 MiB of values, each use of an alias counted", "write less, and use fewer aliases"),
     ("repetition limit exceeded", "aliases that repeat each other without end", "write the values out"),
     ("deserializing from YAML containing more than one document", "a second document after `---`", "keep one of them"),

@@ -93,18 +93,19 @@ const QUOTED: usize = 60;
 
 /// A text as a message quotes it: on one line, and cut where it is long.
 pub(super) fn short(text: &str) -> String {
-    let mut quoted = String::new();
-    for (i, c) in text.chars().enumerate() {
-        match c {
-            _ if i == QUOTED => {
-                quoted.push('…');
-                break;
-            }
-            c if c.is_control() => quoted.extend(c.escape_default()),
-            c => quoted.push(c),
-        }
+    match text.char_indices().nth(QUOTED) {
+        Some((end, _)) => plain(&text[..end]) + "…",
+        None => plain(text),
     }
-    quoted
+}
+
+/// A text on one line.
+pub(super) fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() { plain.extend(c.escape_default()) } else { plain.push(c) }
+    }
+    plain
 }
 
 /// Words for something that was found.

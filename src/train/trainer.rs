@@ -233,6 +233,15 @@ impl Trainer {
         self.advance()
     }
 
+    /// The loss of `batch` examples with all that its gradient needs, to see how much that is.
+    pub fn loss(&self, batch: usize) -> Tensor {
+        let device = self.learner.parameters.flat().device();
+        let x0 = self.data.draw(Stream::new(self.settings.seed, Purpose::Data), 0, batch);
+        let x0 = x0.to_kind(Kind::Float).to_device(device);
+        let Learner { network, uncertainty, .. } = &self.learner;
+        self.objective.loss(&**network, uncertainty.as_ref(), &x0, 0, &Condition::default())
+    }
+
     fn advance(&mut self) -> Result<Progress> {
         let TrainerSettings { batch, optimizer, clip, seed, .. } = self.settings;
         let first = (self.step * batch) as u64;

@@ -171,12 +171,13 @@ fn implausible(path: &Path) -> std::io::Result<Option<&'static str>> {
     if header.matches(['(', '[', '{']).count() > 4 {
         return Ok(Some("its header is not that of an array of plain numbers"));
     }
-    let mut axes =
-        shape.split(',').map(str::trim).filter(|axis| !axis.is_empty()).map(|axis| axis.parse().unwrap_or(u128::MAX));
-    // No number takes less than four bytes here.
-    let numbers = axes.try_fold(1u128, |product, axis| product.checked_mul(axis));
+    let axes = shape.split(',').map(str::trim).filter(|axis| !axis.is_empty());
+    let axes: Vec<u128> = axes.map(|axis| axis.parse().unwrap_or(u128::MAX)).collect();
+    // Axes of length zero multiply to nothing, but strides leave them out. No number takes less than four bytes here.
+    let numbers = axes.iter().try_fold(1u128, |product, &axis| product.checked_mul(axis.max(1)));
+    let most = if axes.contains(&0) { u128::from(u32::MAX) } else { size };
     Ok(match numbers.and_then(|numbers| numbers.checked_mul(4)) {
-        Some(bytes) if bytes <= size => None,
+        Some(bytes) if bytes <= most => None,
         _ => Some("its header promises more numbers than the file holds"),
     })
 }
