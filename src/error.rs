@@ -39,7 +39,7 @@ pub enum Error {
         remedy: String,
     },
     /// A place that we were told to write to cannot be used at all.
-    #[error("cannot write {}: {source}; choose another place for it, or change its permissions", path.display())]
+    #[error("cannot write {}: {source}; choose another place for it, or {}", path.display(), admit(source))]
     Unwritable {
         /// The file or folder.
         path: PathBuf,
@@ -47,7 +47,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// Writing failed half-way through a run: a full disk, a vanished folder.
-    #[error("writing {} failed: {source}; free some space and continue with --resume", path.display())]
+    #[error("writing {} failed: {source}; {} and continue with --resume", path.display(), mend(source))]
     Write {
         /// The file.
         path: PathBuf,
@@ -109,6 +109,21 @@ pub enum Error {
     Torch(#[from] tch::TchError),
 }
 
+/// What makes a write possible that has failed half-way.
+fn mend(source: &std::io::Error) -> &'static str {
+    if lacks_space(source) { "free some space" } else { "put that right" }
+}
+
+/// What makes a place writable.
+fn admit(source: &std::io::Error) -> &'static str {
+    if lacks_space(source) { "free some space" } else { "change its permissions" }
+}
+
+fn lacks_space(source: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+    matches!(source.kind(), StorageFull | QuotaExceeded)
+}
+
 impl Error {
     /// The exit code of the program: 2 for wrong input, 130 for an interrupt, 1 for a failure while running.
     pub fn exit_code(&self) -> u8 {
@@ -166,6 +181,20 @@ impl Fault {
         };
         self
     }
+}
+
+/// The likeness, from 0 to 1, from which on a name passes for a slip of another.
+const LIKENESS: f64 = 0.75;
+
+/// The name that was most likely meant, if any is near.
+pub fn nearest<'a>(given: &str, allowed: &[&'a str]) -> Option<&'a str> {
+    let given = given.to_lowercase();
+    allowed
+        .iter()
+        .map(|&name| (strsim::jaro_winkler(&given, &name.to_lowercase()), name))
+        .filter(|&(likeness, _)| likeness >= LIKENESS)
+        .reduce(|best, next| if next.0 > best.0 { next } else { best })
+        .map(|(_, name)| name)
 }
 
 /// Settings that a user may write: plain data that can say whether its values make sense together.

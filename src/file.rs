@@ -39,6 +39,18 @@ pub fn writable(path: &Path) -> Result<()> {
     probe.map_err(|source| Error::Unwritable { path: path.to_owned(), source })
 }
 
+/// Removes what a process that was killed has left half-written in a folder.
+pub fn sweep(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for path in entries.flatten().map(|entry| entry.path()) {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if name.starts_with('.') && name.ends_with(".partial") {
+            // A failure leaves a file too many, no more.
+            let _ = fs::remove_file(&path);
+        }
+    }
+}
+
 /// Where a file is written before it is moved into place.
 fn partial(path: &Path) -> PathBuf {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("file");
@@ -61,6 +73,11 @@ mod tests {
         fs::write(taken.join("x"), b"x").expect("a file");
         assert!(write_whole(&taken, b"two").is_err());
         assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 2);
+        // What a killed process leaves is removed, and nothing else.
+        fs::write(partial(&path), b"hal").expect("writable");
+        sweep(folder.path());
+        assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 2);
+        sweep(&folder.path().join("no such"));
         assert_eq!(writable(&folder.path().join("no/such")).unwrap_err().exit_code(), 2);
     }
 }

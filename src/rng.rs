@@ -81,6 +81,11 @@ impl Stream {
         open_uniform(a, b)
     }
 
+    /// 32 random bits for draw `draw` of sample `sample`.
+    pub fn word(&self, sample: u64, draw: u32) -> u32 {
+        self.block(sample, draw, 0)[0]
+    }
+
     fn block(&self, sample: u64, draw: u32, block: u32) -> [u32; 4] {
         philox([block, draw, sample as u32, (sample >> 32) as u32], self.key)
     }

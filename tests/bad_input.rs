@@ -299,6 +299,81 @@ fn arrays_that_do_not_fit() {
     );
 }
 
+#[test]
+fn tables_that_cannot_be_learnt() {
+    let place = Place::new();
+    place.write("table.yaml", with(LEARNED, "data: two_moons", "data: {table: {file: data/a.csv}}"));
+    std::fs::create_dir(place.path("data")).expect("a folder");
+    let refuses = |text: &str, more: &[&str], said: &str| {
+        place.write("data/a.csv", text);
+        refuses(&place, &[&["run", "table.yaml", "--data", "."], more].concat(), said);
+    };
+    let file = "./data/a.csv";
+    let at = "table.yaml:2: data.table";
+    refuses(
+        "x,y\n1,2\n3,four\n",
+        &[],
+        &format!(
+            "{at}.file: {file}:3: column `y`: \"four\" is not a number; \
+             correct it, or leave the column out of `columns`"
+        ),
+    );
+    refuses(
+        "x,y\n1,2\n3\n",
+        &[],
+        &format!(
+            "{at}.file: {file}:3: 1 field where line 1 has 2; \
+             give every row as many; quote a text that holds a delimiter, and close every quote"
+        ),
+    );
+    refuses(
+        "x,y\n1,2\n3,nan\n",
+        &[],
+        &format!(
+            "{at}.file: {file}:3: column `y`: NaN is not a finite number; \
+             fill the gap, remove the row, or leave the column out of `columns`"
+        ),
+    );
+    let twenty = "x,y\n".to_owned() + &(0..20).map(|i| format!("{i},7\n")).collect::<String>();
+    refuses(
+        &twenty,
+        &[],
+        &format!(
+            "{at}.standardise: `y` is 7 in every training row; \
+             leave the column out of `columns`, or write `standardise: false`"
+        ),
+    );
+    for (setting, said) in [
+        (
+            "data.table.columns=[x, yy]",
+            ": data.table.columns[1]: {file} has no column `yy`; did you mean `y`? the columns are x, y",
+        ),
+        ("data.table.columns=[-1]", ": data.table.columns[0]: -1 is negative; count the columns from 0"),
+        ("data.table.columns=[x, x]", ": data.table.columns[1]: column `x` stands here twice; keep one of them"),
+        ("data.table.where={y: 8}", ": data.table.where.y: no row of {file} has 8 there; its values are 7"),
+        (
+            "data.table.file=b.txt",
+            "b.txt has an ending that says nothing of its form; \
+          give a .csv or .tsv file, plain or .gz, or a .npy or .npz file",
+        ),
+        (
+            "data.table.validation=1",
+            "1 is not a share of the rows that leaves some to train; \
+             write a number of at least 0 and below 1, such as 0.1",
+        ),
+        ("data.table.validation=0.01", "0.01 of 20 rows is none; hold out more, or write 0"),
+        (
+            "data.table.colums=[x]",
+            "unknown key `colums`; did you mean `columns`? \
+             allowed: file, columns, where, header, array, sphere, standardise, validation, split_seed",
+        ),
+    ] {
+        let colon = if said.starts_with(':') { "" } else { ": " };
+        let said = format!("--set {setting}{colon}{}", said.replace("{file}", file));
+        refuses(&twenty, &["--set", setting], &said);
+    }
+}
+
 /// What stands in a run folder may be damaged, or of something else.
 #[test]
 fn runs_and_checkpoints_that_do_not_fit() {

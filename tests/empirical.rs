@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use common::{DOUBLE, FLOAT, Process, distance, processes, run, sampler};
 use ndarray::{Array1, Array2, ArrayView1, Axis};
+use ornstein::data::Library;
 use ornstein::experiment::{Compute, Plan, Spec};
 use ornstein::rng::{Purpose, Stream};
 use ornstein::score::empirical::Empirical;
@@ -229,7 +230,7 @@ fn an_experiment_takes_its_points_from_the_training_data() {
     let spec = Spec::parse(text, "x.yaml", &[]).expect("an experiment");
     let compute =
         Compute { device: Device::Cpu, kind: Kind::Double, workers: Arc::new(Workers::new(1).expect("a thread")) };
-    let plan = Plan::new(spec, compute);
+    let plan = Plan::new(spec, compute, &Library::new(None)).expect("a law");
     let points = plan.data().draw(Stream::new(5, Purpose::Data), 0, 300);
     let x = cloud(17, &[10, 2]);
     let model = plan.untrained().expect("no network");

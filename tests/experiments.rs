@@ -5,7 +5,7 @@ mod place;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ornstein::experiment::Spec;
+use ornstein::experiment::{Document, Spec};
 use place::Place;
 
 fn root() -> &'static Path {
@@ -34,13 +34,19 @@ fn every_experiment_resolves() {
     for path in &all {
         let name = path.strip_prefix(root()).expect("below the root").display().to_string();
         let text = fs::read_to_string(path).expect("a text");
-        let spec = Spec::parse(&text, &name, &[]).unwrap_or_else(|e| panic!("{e}"));
-        assert_eq!(Some(spec.name.as_str()), path.file_stem().and_then(|stem| stem.to_str()), "{name}");
+        let document = Document::open(path).unwrap_or_else(|e| panic!("{e}"));
+        let specs: Vec<Spec> = match document.sweep(&[]).unwrap_or_else(|e| panic!("{e}")) {
+            Some(sweep) => sweep.cells.into_iter().map(|cell| cell.spec).collect(),
+            None => vec![document.spec(&[]).unwrap_or_else(|e| panic!("{e}"))],
+        };
         let header: Vec<&str> = text.lines().take_while(|line| line.starts_with('#')).collect();
         assert!(header.len() >= 2, "{name}: the header should say what the experiment shows");
-        // What `check` prints is the same experiment with everything written out.
-        let resolved = Spec::parse(&spec.to_yaml(), "resolved", &[]).unwrap_or_else(|e| panic!("{name}: {e}"));
-        assert_eq!(resolved, spec, "{name}");
+        for spec in specs {
+            assert_eq!(Some(spec.name.as_str()), path.file_stem().and_then(|stem| stem.to_str()), "{name}");
+            // What `check` prints is the same experiment with everything written out.
+            let resolved = Spec::parse(&spec.to_yaml(), "resolved", &[]).unwrap_or_else(|e| panic!("{name}: {e}"));
+            assert_eq!(resolved, spec, "{name}");
+        }
     }
     let mut names: Vec<_> = all.iter().map(|path| path.file_stem()).collect();
     names.sort();

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use ornstein::data::Library;
 use ornstein::error::Error;
 use ornstein::experiment::{Choice, Compute, Document, Plan, Spec, lint, schema};
 use ornstein::threads::Workers;
@@ -286,7 +287,9 @@ impl Desk {
         }
         let spec = document.spec(&[])?;
         let (device, kind, workers) = &self.compute;
-        let plan = Plan::new(spec.clone(), Compute { device: *device, kind: *kind, workers: workers.clone() });
+        let compute = Compute { device: *device, kind: *kind, workers: workers.clone() };
+        let plan =
+            Plan::new(spec.clone(), compute, &Library::new(None)).map_err(|fault| document.data_fault(&[], fault))?;
         plan.parameters()?;
         let sample = &spec.sample;
         if sample.solver.tolerance().is_none() {

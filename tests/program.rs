@@ -84,9 +84,10 @@ fn check_report(place: &Place, run: &str, figures: &[&str]) {
         .expect("figures")
         .map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8"))
         .collect();
-    let wanted = figures.iter().flat_map(|stem| [format!("{stem}.png"), format!("{stem}.svg")]).collect();
+    let wanted = figures.iter().flat_map(|stem| [format!("{stem}.png"), format!("{stem}.svg")]);
+    let wanted: BTreeSet<String> = wanted.chain(["events.out.tfevents.ornstein".into()]).collect();
     assert_eq!(have, wanted);
-    for name in &have {
+    for name in have.iter().filter(|name| !name.starts_with("events")) {
         let data = place.read(&format!("{run}/figures/{name}"));
         match name.ends_with("png") {
             true => assert!(data.starts_with(b"\x89PNG\r\n\x1a\n")),
@@ -125,6 +126,7 @@ fn run_leaves_all_that_a_run_is() {
         ".lock",
         "checkpoints",
         "compare.csv",
+        "events.out.tfevents.ornstein",
         "experiment.yaml",
         "figures",
         "levels.csv",

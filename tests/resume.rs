@@ -1,15 +1,17 @@
 //! Training resumes bit for bit in another process, whatever ended the first one; samples are a function of the seed.
+//! What kills do is in `kill.rs`, what Ctrl-C does in `interrupt.rs`, what full disks do in `disk.rs`.
 
+mod alike;
 mod place;
 
-use std::process::{Child, Stdio};
+use std::process::Child;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use ornstein::rng::{Purpose, Stream};
+use alike::same_course;
 use place::Place;
 
-/// Long enough to be killed on the way, with an odd rhythm: checkpoints fall between lines of the log.
+/// Long enough to be met on the way, with an odd rhythm: checkpoints fall between lines of the log.
 const SETTINGS: &str = "\
 name: killed
 data: two_moons
@@ -35,22 +37,13 @@ fn tensors(place: &Place, run: &str, step: usize) -> Vec<u8> {
     place.read(&format!("{run}/checkpoints/step-{step:08}.safetensors"))
 }
 
-/// What must be the same in every run: `validation.csv`, and `metrics.csv` without its last column, the seconds.
-#[track_caller]
-fn metrics(place: &Place, run: &str) -> Vec<String> {
-    let text = place.text(&format!("{run}/metrics.csv"));
-    assert!(text.ends_with('\n'));
-    let validation = place.text(&format!("{run}/validation.csv"));
-    let metrics = text.lines().map(|line| line.rsplit_once(',').expect("five columns").0.to_owned());
-    metrics.chain(validation.lines().map(str::to_owned)).collect()
-}
-
 /// Asserts that a run in pieces came to the same as the uninterrupted one.
 #[track_caller]
 fn same_as_whole(place: &Place, run: &str) {
-    assert!(tensors(place, run, STEPS) == tensors(place, "whole", STEPS), "the parameters of {run} differ");
-    assert_eq!(metrics(place, run), metrics(place, "whole"));
-    assert_eq!(metrics(place, run).len(), 1 + STEPS / 10 + 1 + STEPS / 30);
+    assert_eq!(newest(place, run), STEPS);
+    assert_eq!(place.text(&format!("{run}/metrics.csv")).lines().count(), 1 + STEPS / 10);
+    assert_eq!(place.text(&format!("{run}/validation.csv")).lines().count(), 1 + STEPS / 30);
+    same_course(place, "whole", run);
 }
 
 /// The step of the newest checkpoint, 0 where there is none yet.
@@ -71,72 +64,6 @@ fn reaches(place: &Place, run: &str, step: usize, child: &mut Child) -> bool {
         sleep(Duration::from_millis(1));
     }
     true
-}
-
-#[test]
-fn killed_runs_resume_bit_for_bit() {
-    let place = place();
-    // Moments spread over the run, and up to 20 ms after a checkpoint, so that some fall while one is written.
-    let random = Stream::new(11, Purpose::Data);
-    let mut kills = 0;
-    for i in 0..5u64 {
-        let arguments: &[&str] = match i {
-            0 => &["train", "killed.yaml", "--out", "pieces", "-q"],
-            _ => &["train", "killed.yaml", "--out", "pieces", "-q", "--resume"],
-        };
-        let mut child = place.command(arguments).stderr(Stdio::inherit()).spawn().expect("the program starts");
-        let moment = (STEPS as f64 * (i as f64 + random.uniform(i, 0)) / 6.0) as usize;
-        let at_work = reaches(&place, "pieces", moment.max(1), &mut child);
-        sleep(Duration::from_secs_f64(0.02 * random.uniform(i, 1)));
-        child.kill().expect("a child can be killed");
-        let status = child.wait().expect("a child");
-        kills += usize::from(at_work && status.code().is_none());
-    }
-    assert!(kills >= 3, "only {kills} kills met the program at work");
-    assert!(newest(&place, "pieces") < STEPS, "the run was over before its last kill");
-    place.run(&["train", "killed.yaml", "--out", "pieces", "-q", "--resume"]).ok();
-    same_as_whole(&place, "pieces");
-    // A kill in the middle of a write may leave a partial file beside the checkpoints, never instead of one.
-    let sampled = |run: &str, output: &str| {
-        place.run(&["sample", run, "--output", output, "-q"]).ok();
-        place.read(output)
-    };
-    assert!(sampled("pieces", "a.npy") == sampled("whole", "b.npy"));
-}
-
-#[cfg(unix)]
-#[test]
-fn an_interrupt_says_how_to_go_on() {
-    let place = place();
-    for signal in ["-INT", "-TERM"] {
-        let run = format!("interrupted{signal}");
-        let mut child = place
-            .command(&["train", "killed.yaml", "--out", &run])
-            .stderr(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the program starts");
-        assert!(reaches(&place, &run, 1, &mut child));
-        let kill = std::process::Command::new("kill").args([signal, &child.id().to_string()]).status();
-        assert!(kill.expect("kill runs").success());
-        let output = child.wait_with_output().expect("a child");
-        let stderr = String::from_utf8(output.stderr).expect("UTF-8");
-        assert_eq!(output.status.code(), Some(130), "{stderr}");
-        assert!(output.stdout.is_empty());
-        let step = newest(&place, &run);
-        assert!((1..STEPS).contains(&step), "{step}");
-        let last = stderr.lines().last().expect("a sentence");
-        assert_eq!(
-            last,
-            format!(
-                "error: interrupted; the checkpoint of step {step} is in {run}/checkpoints; \
-                 continue with --resume --out {run}"
-            )
-        );
-        let resumed = place.run(&["train", "killed.yaml", "--resume", "--out", &run]).ok();
-        assert!(resumed.stderr.contains(&format!("resuming at step {step} of {STEPS}")), "{}", resumed.stderr);
-        same_as_whole(&place, &run);
-    }
 }
 
 /// How long to train and how often to log are no part of what a checkpoint is of.
@@ -176,6 +103,65 @@ fn a_damaged_checkpoint_is_passed_over() {
     assert!(outcome.stderr.contains(&passed), "{}", outcome.stderr);
     assert!(outcome.stderr.contains("resuming at step 98 of 600"), "{}", outcome.stderr);
     same_as_whole(&place, "damaged");
+}
+
+/// What diverges says where and why, once and again, and costs nothing that was there before.
+#[test]
+fn a_run_that_diverges_keeps_its_last_checkpoint() {
+    let place = place();
+    let wild =
+        ["--set", "train.optimizer.adamw.lr=1e20", "--set", "train.warmup=0", "--set", "train.checkpoint_every=1"];
+    let train =
+        |more: &[&str]| place.run(&[&["train", "killed.yaml", "--out", "wild", "-q"], &wild[..], more].concat());
+    let first = train(&[]);
+    assert_eq!((first.code, first.stdout.as_str()), (Some(1), ""), "{}", first.stderr);
+    let advice = "; lower train.optimizer.adamw.lr, lengthen train.warmup or clip harder, and train anew; with the same \
+                  settings it would end here again\n";
+    assert!(first.stderr.ends_with(advice), "{}", first.stderr);
+    let words: Vec<&str> = first.stderr.trim_end_matches(advice).split_whitespace().collect();
+    let [
+        _,
+        "the",
+        "loss" | "gradient",
+        "is",
+        "not",
+        "finite",
+        "at",
+        "training",
+        "step",
+        step,
+        "(worst",
+        "at",
+        "t",
+        "=",
+        t,
+        "σ/α",
+        "=",
+        ratio,
+    ] = words[..]
+    else {
+        panic!("{words:?}")
+    };
+    let number = |text: &str| text.trim_end_matches([',', ')']).parse::<f64>().expect("a number");
+    assert!(number(step) >= 2.0 && (0.0..=1.0).contains(&number(t)) && number(ratio) > 0.0, "{words:?}");
+    // The checkpoint of the step before is there, and whole: to go on from it leads to the same place.
+    assert_eq!(newest(&place, "wild"), number(step) as usize - 1);
+    let before = place.listing();
+    let again = train(&["--resume"]);
+    assert_eq!((again.code, again.stderr), (Some(1), first.stderr));
+    assert!(place.listing() == before);
+    // Data beyond single precision end at the first step, before there is anything to keep.
+    let far = "data={gaussian: {mean: [1.0e30, 0], spectrum: [1.0, 1.0]}}";
+    // A network that is not told of their scale and is to predict the data themselves.
+    let model = "model={network: {mlp: {width: 16, depth: 2}}, predict: data, sigma_data: 1}";
+    let outcome = place.run(&["train", "killed.yaml", "--out", "far", "-q", "--set", far, "--set", model]);
+    assert_eq!(outcome.code, Some(1));
+    assert!(
+        outcome.stderr.starts_with("error: the loss is not finite at training step 1 (worst at t = "),
+        "{}",
+        outcome.stderr
+    );
+    assert_eq!(newest(&place, "far"), 0);
 }
 
 /// A run belongs to one process at a time, and to nobody once that process is gone.

@@ -79,7 +79,11 @@ fn bases_that_cannot_be() {
     };
     place.write("sub/a.yaml", "seed: 1\nbase: ../b.yaml\n");
     place.write("b.yaml", "base: sub/../sub/a.yaml\n");
-    check("name: x\nbase: b.yaml\n", "sub/../sub/../b.yaml:0: base");
+    check(
+        "name: x\nbase: b.yaml\n",
+        "sub/../sub/a.yaml:2: base: b.yaml is based on itself: b.yaml → sub/../sub/a.yaml → b.yaml; \
+         remove one of these `base` keys",
+    );
     check(
         "name: x\n\nbase: none.yaml\n",
         "derived.yaml:3: base: the base none.yaml cannot be read (No such file or directory (os error 2)); \
@@ -152,8 +156,8 @@ fn sweeps_that_cannot_be() {
     );
     check(
         "sweep: {sde: [vp, {ve: {sigma: 1}}]}",
-        "sweep.yaml:7: sweep.sde[1]: sde.ve: unknown key `sigma`; did you mean `sigma_max`? \
-         allowed: sigma_min, sigma_max, t_min, t_train",
+        "sweep.yaml:7: sweep.sde[1]: sde.ve: unknown key `sigma`; did you mean `sigma_min`? \
+         allowed: sigma_min, sigma_max, t_min, t_train, t_max",
     );
     let empty = "the sweep is empty; write a grid, such as {seed: [0, 1, 2]}, or a list of cells, or remove `sweep`";
     for text in ["sweep: {}", "sweep: []", "sweep:"] {
@@ -268,7 +272,7 @@ fn every_cell_is_a_run_and_all_make_one_report() {
     let json = outcome.json();
     let folder = json["sweep"].as_str().expect("a folder");
     assert!(folder.starts_with("runs/tiny/sweep-"), "{folder}");
-    let cells = ["sde=vp,seed=0", "sde=vp,seed=1", "sde=ve-sigma_max-5,seed=0", "sde=ve-sigma_max-5,seed=1"];
+    let cells = ["sde=vp,seed=0", "sde=vp,seed=1", "sde=ve,seed=0", "sde=ve,seed=1"];
     let files = ["figures", "report.html", "runs.csv", "sweep.yaml"];
     assert_eq!(names(&place, folder), cells.iter().chain(&files).map(|name| name.to_string()).collect());
     for line in ["[4/4] ", "sde=vp, seed=1: done in "] {
@@ -305,14 +309,21 @@ fn every_cell_is_a_run_and_all_make_one_report() {
         &place,
         &["run", "sweep.yaml"],
         &format!(
-            "{folder}: this folder holds a run already; \
+            "run: {folder}: this sweep was started already; \
              add --resume to go on with it, or choose another folder with --out"
         ),
     );
+    let unknown = ["run", "sweep.yaml", "--resume", "--out", "other"];
+    refuses(&place, &unknown, "--resume: other: there is no sweep in this folder; start one without --resume");
+    let single = ["run", "sweep.yaml", "--resume", "--out", "alone"];
+    let message = "--out: alone: this is the folder of a single run; choose another folder for the sweep";
+    refuses(&place, &single, message);
     fs::remove_dir_all(place.path(folder).join(cells[0])).expect("a folder");
+    // One that was killed while its folder was made.
+    fs::remove_file(place.path(folder).join(cells[2]).join("run.json")).expect("a file");
     let before = place.read(&format!("{folder}/{}/report.html", cells[1]));
     let outcome = place.run(&["run", "sweep.yaml", "--resume"]).ok();
-    assert_eq!(outcome.stderr.matches("finished before").count(), 3, "{}", outcome.stderr);
+    assert_eq!(outcome.stderr.matches("finished before").count(), 2, "{}", outcome.stderr);
     assert!(before == place.read(&format!("{folder}/{}/report.html", cells[1])));
     // The folder stands for the sweep.
     fs::remove_file(place.path(folder).join("runs.csv")).expect("a file");

@@ -1,5 +1,7 @@
 //! The toy data sets: supports, moments and densities against closed forms and independent computations.
 
+use std::sync::Arc;
+
 use std::f64::consts::{PI, TAU};
 
 use ndarray::Array2;
@@ -11,10 +13,10 @@ use ornstein::tensor::to_rows;
 use tch::{Kind, Tensor};
 
 /// A data set as an experiment writes it.
-fn set(yaml: &str) -> Box<dyn Dataset> {
+fn set(yaml: &str) -> Arc<dyn Dataset> {
     let spec: DataSpec = serde_yaml::from_str(yaml).unwrap_or_else(|e| panic!("{yaml}: {e}"));
     spec.check().unwrap_or_else(|e| panic!("{yaml}: {e:?}"));
-    spec.build().expect("checked settings")
+    spec.without_files().expect("checked settings").expect("a law")
 }
 
 /// Every toy with its defaults.

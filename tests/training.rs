@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use ornstein::data::Library;
 use ornstein::experiment::{Compute, Plan, Spec};
 use ornstein::model::{Builder, Condition, Network, Prediction, Trained};
 use ornstein::rng::{Purpose, Stream};
@@ -252,7 +253,9 @@ fn plan(predict: &str, steps: usize) -> Plan {
     Plan::new(
         spec,
         Compute { device: Device::Cpu, kind: Kind::Float, workers: Workers::new(1).expect("a thread").into() },
+        &Library::new(None),
     )
+    .expect("a law takes no files")
 }
 
 /// The root mean square of (D − D*) in units of EDM's target, over noise levels from 0.1 to 3 and states of x_t.

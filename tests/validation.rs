@@ -2,6 +2,7 @@
 
 mod place;
 
+use ornstein::data::Library;
 use ornstein::experiment::{Compute, Plan, Spec};
 use ornstein::score::Model;
 use ornstein::threads::Workers;
@@ -40,7 +41,8 @@ fn plan(changes: &[&str]) -> Plan {
     let spec = Spec::parse(SETTINGS, "validated.yaml", &changes).expect("an experiment");
     tch::set_num_threads(1);
     let workers = Workers::new(1).expect("a thread").into();
-    Plan::new(spec, Compute { device: Device::Cpu, kind: Kind::Float, workers })
+    let compute = Compute { device: Device::Cpu, kind: Kind::Float, workers };
+    Plan::new(spec, compute, &Library::new(None)).expect("a law")
 }
 
 /// The columns of a log without its header.

@@ -67,6 +67,8 @@ impl Prospect {
         json!({
             "experiment": plan.spec,
             "hash": plan.hash(),
+            "data": plan.data().about(),
+            "data_sha256": plan.data().digest(),
             "parameters": self.parameters,
             "sigma_data": plan.sigma_data(),
             "evaluations_per_sample": self.evaluations(),
@@ -143,6 +145,7 @@ impl Check {
         };
         let mut text = plan.spec.to_yaml();
         for (what, value) in [
+            ("data", plan.data().about().unwrap_or("a law, drawn afresh").to_owned()),
             ("hash", plan.hash()),
             ("parameters", prospect.parameters.to_string()),
             ("σ_data", format!("{:.4}", plan.sigma_data())),
@@ -162,7 +165,7 @@ impl Check {
     /// The sweep with its cells, one a line.
     fn sweep(&self, cells: &Cells) -> Result<()> {
         let compute = compute(&self.shared, self.shared.threads)?;
-        let plans: Vec<Plan> = cells.cells().iter().map(|cell| Cells::plan(cell, &compute)).collect();
+        let plans: Vec<Plan> = cells.cells().iter().map(|cell| cells.plan(cell, &compute)).collect::<Result<_>>()?;
         let prospects: Vec<Prospect> = plans.iter().map(Prospect::of).collect::<Result<_>>()?;
         let all = || cells.cells().iter().zip(&plans).zip(&prospects);
         if self.shared.json {

@@ -67,7 +67,7 @@ impl List {
         for choice in chosen {
             text += &format!("{}\n", heading(choice));
             for (name, about) in choice.names() {
-                text += &format!("  {name:<20} {about}\n");
+                text += &format!("  {name:<22} {about}\n");
             }
         }
         print(&text)

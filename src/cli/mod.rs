@@ -75,6 +75,10 @@ struct Shared {
     #[arg(long)]
     seed: Option<u64>,
 
+    /// The folder of data files (default: that of ORNSTEIN_DATA, else ./data)
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+
     /// cpu, cuda, cuda:N or mps
     #[arg(long, default_value = "cpu")]
     device: String,

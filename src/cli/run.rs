@@ -5,8 +5,8 @@ use serde_json::json;
 use super::session::{Given, Session};
 use super::sweep::{Cells, Jobs};
 use super::{Shared, compare, print_json};
-use crate::error::Result;
-use crate::experiment::stage::{self, Door};
+use crate::error::{Error, Result};
+use crate::experiment::stage::{self, Door, Training};
 use crate::experiment::{Observer, RunDir};
 
 /// Train (or resume), sample, compare and report.
@@ -43,6 +43,19 @@ impl Run {
                 None
             }
         };
+        self.rest(&session, &run, training).map_err(|error| match error {
+            Error::Interrupted { .. } => {
+                let run = run.path().display();
+                let remedy = format!("what was finished before is in {run}; continue with --resume --out {run}");
+                Error::Interrupted { remedy }
+            }
+            other => other,
+        })
+    }
+
+    /// What comes after training.
+    fn rest(&self, session: &Session, run: &RunDir, training: Option<Training>) -> Result<()> {
+        let Session { plan, terminal, .. } = session;
         let model = match run.chosen_checkpoint(plan.spec.sample.checkpoint) {
             Some(manifest) if session.is_learned() => plan.trained(&manifest)?,
             _ => session.model(None)?.0,
@@ -50,10 +63,10 @@ impl Run {
         let sampled = stage::sample(plan, &*model, Door::default().open(plan)?, terminal)?;
         stage::write_npy(&run.file("samples.npy"), &sampled.x)?;
         let comparison = match &plan.spec.compare {
-            Some(spec) => Some(compare::into(plan, spec, &*model, &run, terminal)?),
+            Some(spec) => Some(compare::into(plan, spec, &*model, run, terminal)?),
             None => None,
         };
-        let page = stage::report(plan, &*model, &run, terminal)?;
+        let page = stage::report(plan, &*model, run, terminal)?;
         terminal.say(&format!("    report {}", page.display()));
         if self.shared.json {
             let summaries = comparison.map(|comparison| comparison.summaries());

@@ -7,6 +7,7 @@ use tch::Kind;
 
 use super::terminal::Terminal;
 use super::{Precision, Shared};
+use crate::data::Library;
 use crate::error::{Error, Result};
 use crate::experiment::{Compute, Document, ModelSpec, Plan, RunDir};
 use crate::score::Model;
@@ -78,8 +79,10 @@ impl Session {
 
     /// Checks an experiment that was read; nothing is written.
     pub fn of(given: &Given, shared: &Shared) -> Result<Self> {
-        let spec = given.document.spec(&shared.overrides())?;
-        let plan = Plan::new(spec, compute(shared, shared.threads)?);
+        let overrides = shared.overrides();
+        let spec = given.document.spec(&overrides)?;
+        let plan = Plan::new(spec, compute(shared, shared.threads)?, &Library::new(shared.data.as_deref()))
+            .map_err(|fault| given.document.data_fault(&overrides, fault))?;
         let terminal = Terminal::new(shared.quiet, shared.verbose);
         let given = given.folder.as_deref().map(RunDir::open).transpose()?;
         Ok(Session { plan, terminal, given, out: shared.out.clone(), resume: shared.resume })
@@ -103,7 +106,9 @@ impl Session {
 
     /// A new folder, which must not hold a run yet.
     pub fn fresh(&self) -> Result<RunDir> {
-        if let Some(out) = self.out.as_deref().filter(|out| RunDir::open(out).is_ok()) {
+        // What lies there without being a run, such as one whose experiment.yaml is gone, is not written over either.
+        let is_taken = |out: &&Path| RunDir::open(out).is_ok() || out.join("checkpoints").exists();
+        if let Some(out) = self.out.as_deref().filter(is_taken) {
             let remedy = "add --resume to go on with it, or choose another folder";
             return Err(Error::argument(format!("--out {}", out.display()), "this folder holds a run already", remedy));
         }

@@ -14,7 +14,8 @@ use super::board::Board;
 use super::session::{Given, SWEEP, compute};
 use super::terminal::Terminal;
 use super::{Shared, children, print_json};
-use crate::error::{Error, Result};
+use crate::data::Library;
+use crate::error::{Error, Fault, Result};
 use crate::experiment::stage::{Heading, Member, Overview};
 use crate::experiment::{Cell, Compute, ModelSpec, Observer, Plan, RunDir, Sweep};
 use crate::file::write_whole;
@@ -53,6 +54,7 @@ pub struct Cells {
     /// Whether to go on with what is in the folder.
     resume: bool,
     terminal: Terminal,
+    library: Library,
 }
 
 /// How a cell ended.
@@ -82,7 +84,8 @@ impl Cells {
         let standard = || Path::new("runs").join(sweep.name()).join(format!("sweep-{}", sweep.hash()));
         let folder = given.folder.clone().or_else(|| shared.out.clone()).unwrap_or_else(standard);
         let terminal = Terminal::new(shared.quiet, shared.verbose);
-        Ok(Some(Cells { sweep, folder, resume: shared.resume || given.folder.is_some(), terminal }))
+        let library = Library::new(shared.data.as_deref());
+        Ok(Some(Cells { sweep, folder, resume: shared.resume || given.folder.is_some(), terminal, library }))
     }
 
     /// The cells.
@@ -101,9 +104,12 @@ impl Cells {
     }
 
     /// The plan of a cell.
-    pub fn plan(cell: &Cell, compute: &Compute) -> Plan {
+    pub fn plan(&self, cell: &Cell, compute: &Compute) -> Result<Plan> {
         let Compute { device, kind, workers } = compute;
-        Plan::new(cell.spec.clone(), Compute { device: *device, kind: *kind, workers: workers.clone() })
+        let compute = Compute { device: *device, kind: *kind, workers: workers.clone() };
+        Plan::new(cell.spec.clone(), compute, &self.library).map_err(|Fault { key, problem, remedy }| {
+            Error::Experiment { place: format!("{}: {key}", cell.label), problem, remedy }
+        })
     }
 
     /// Runs a verb on every cell that is not finished, and then puts them all into one report.
@@ -163,18 +169,28 @@ impl Cells {
     /// The cells to work on, after all checks that nothing would run in vain.
     fn queue(&self, verb: &str, compute: &Compute) -> Result<VecDeque<&Cell>> {
         let known = self.folder.join(SWEEP).is_file();
-        if verb == "run" || verb == "train" {
-            if (known || RunDir::open(&self.folder).is_ok()) && !self.resume {
+        let starts = verb == "run" || verb == "train";
+        let refuse = |argument: &str, problem: &str, remedy: &str| {
+            Err(Error::argument(argument, format!("{}: {problem}", self.folder.display()), remedy))
+        };
+        if RunDir::open(&self.folder).is_ok() {
+            return refuse("--out", "this is the folder of a single run", "choose another folder for the sweep");
+        }
+        match (known, self.resume) {
+            (true, false) if starts => {
                 let remedy = "add --resume to go on with it, or choose another folder with --out";
-                let place = self.folder.display().to_string();
-                return Err(Error::argument(place, "this folder holds a run already", remedy));
+                return refuse(verb, "this sweep was started already", remedy);
             }
-        } else if !known {
-            return Err(self.missing());
+            // After a change of the file the folder is another; to start all over shall not happen unasked.
+            (false, true) if starts => {
+                return refuse("--resume", "there is no sweep in this folder", "start one without --resume");
+            }
+            (false, _) if !starts => return Err(self.missing()),
+            _ => {}
         }
         let mut queue = VecDeque::new();
         for cell in self.cells() {
-            let plan = Self::plan(cell, compute);
+            let plan = self.plan(cell, compute)?;
             let learned = cell.spec.model != ModelSpec::Exact;
             if learned {
                 plan.network()?;
@@ -215,9 +231,11 @@ impl Cells {
             return Ok(End::Stopped);
         }
         let path = self.folder.join(&cell.folder);
-        let plan = Self::plan(cell, work.compute);
+        let plan = self.plan(cell, work.compute)?;
         match RunDir::open(&path) {
             Err(_) => drop(RunDir::create(&plan, Some(&path))?),
+            // It was killed as it was made.
+            Ok(run) if !run.file("run.json").is_file() => drop(RunDir::create(&plan, Some(&path))?),
             Ok(run) if run.spec()? == cell.spec => {
                 // The page is the last thing that a run writes.
                 if work.verb == "run" && run.file("report.html").is_file() {
@@ -235,6 +253,9 @@ impl Cells {
         let precision = format!("{:?}", work.shared.precision).to_lowercase();
         command.arg(work.verb).arg(&path).args(["--device", &work.shared.device, "--precision", &precision]);
         command.args(["--threads", &work.threads.to_string()]);
+        if let Some(data) = &work.shared.data {
+            command.arg("--data").arg(data);
+        }
         if work.shared.verbose {
             command.arg("--verbose");
         }

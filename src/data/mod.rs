@@ -1,21 +1,27 @@
 //! Data distributions, as random-access streams of samples.
 
+mod epoch;
 mod frame;
 mod funnel;
 mod gaussian;
+mod library;
 mod modes;
 mod ring;
 mod sphere;
 mod spiral;
 mod surface;
+mod table;
 mod toy;
 
+pub use epoch::place;
 pub use funnel::Funnel;
 pub use gaussian::{Gaussian, GaussianMixture, Known};
+pub use library::{Library, VARIABLE};
 pub use modes::{GaussianGrid, OrthogonalMixture};
 pub use ring::{Circles, Rings};
 pub use spiral::{Pinwheel, Spirals};
 pub use surface::{Embedded, Manifold, SCurve, Surface};
+pub use table::{Cell, Column, Rows, Table};
 pub use toy::{Checkerboard, EightGaussians, Planar, SwissRoll, Toy, TwoMoons};
 
 use std::fmt::Debug;
@@ -26,13 +32,48 @@ use crate::error::Fault;
 use crate::rng::Stream;
 use crate::score::exact::Law;
 
+/// Which rows of a finite data set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Those that training sees.
+    Training,
+    /// Those that it never sees, where the data set keeps some.
+    HeldOut,
+}
+
 /// A data distribution. Sample i of a stream is a function of the stream and i, so there is no position to save.
-pub trait Dataset: Debug + Send {
+pub trait Dataset: Debug + Send + Sync {
     /// The shape of one sample, `[D]` for points.
     fn shape(&self) -> Vec<i64>;
 
     /// The samples `first..first + count` of the stream, `[count, …]`, float64 on the CPU.
     fn draw(&self, stream: Stream, first: u64, count: usize) -> Tensor;
+
+    /// Independent samples to measure with, `[≤ count, …]`, float64 on the CPU: fresh ones of a law; of finite data,
+    /// rows without repetition, and so at most as many as there are.
+    fn sample(&self, _part: Part, stream: Stream, first: u64, count: usize) -> Tensor {
+        self.draw(stream, first, count)
+    }
+
+    /// Samples `[B, …]` in the units and the form that the data come in, where a model learns them in others.
+    fn restore(&self, x: &Tensor) -> Tensor {
+        x.shallow_clone()
+    }
+
+    /// The names of the coordinates of restored samples; none where they have none.
+    fn labels(&self) -> &[String] {
+        &[]
+    }
+
+    /// What was read, in words; none for a law.
+    fn about(&self) -> Option<&str> {
+        None
+    }
+
+    /// The SHA-256 of the files that the data come from; none for a law.
+    fn digest(&self) -> Option<&str> {
+        None
+    }
 
     /// The distribution as a mixture of Gaussians, whose denoiser is known, where it is one.
     fn law(&self) -> Option<&Law> {

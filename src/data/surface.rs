@@ -2,14 +2,15 @@
 
 use std::f64::consts::{PI, TAU};
 
+use ndarray::ArrayD;
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::{Dataset, MOST_COORDINATES, Planar, SwissRoll, TwoMoons, frame, not_negative, sphere};
 use crate::error::{Fault, Settings, between};
 use crate::rng::{Counter, Stream};
-use crate::tensor::normals;
+use crate::tensor::{self, normals};
 
 /// A curve in the plane or a surface in space.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -178,7 +179,7 @@ impl Manifold {
     /// The data set.
     pub fn build(&self) -> Embedded {
         let scale = (self.dim as f64 / self.surface.mean_square()).sqrt();
-        let frame = frame::orthonormal(self.surface.dim(), self.dim, self.frame);
+        let frame = tensor::to_array(&frame::orthonormal(self.surface.dim(), self.dim, self.frame));
         Embedded { surface: self.surface, scale, frame, noise: self.noise }
     }
 }
@@ -196,18 +197,24 @@ pub struct Embedded {
     surface: Surface,
     /// c.
     scale: f64,
-    /// Q `[m, D]`.
-    frame: Tensor,
+    /// Q `[m, D]`; plain numbers, so that threads may share it.
+    frame: ArrayD<f64>,
     noise: f64,
+}
+
+impl Embedded {
+    fn frame(&self) -> Tensor {
+        tensor::from_array(&self.frame, (Kind::Double, Device::Cpu))
+    }
 }
 
 impl Dataset for Embedded {
     fn shape(&self) -> Vec<i64> {
-        vec![self.frame.size()[1]]
+        vec![self.frame.shape()[1] as i64]
     }
 
     fn draw(&self, stream: Stream, first: u64, count: usize) -> Tensor {
-        let points = self.surface.draw(stream, first, count).matmul(&self.frame) * self.scale;
+        let points = self.surface.draw(stream, first, count).matmul(&self.frame()) * self.scale;
         normals(stream, first, 1, &points) * self.noise + points
     }
 
@@ -218,9 +225,10 @@ impl Dataset for Embedded {
             _ => return None,
         };
         let sum_of_squares = |x: &Tensor| x.square().sum_dim_intlist([1i64].as_slice(), false, Kind::Double);
-        let inside = x.matmul(&self.frame.tr());
-        let beyond = sum_of_squares(&(x - inside.matmul(&self.frame)));
-        let dim = self.frame.size()[1] as usize;
+        let frame = self.frame();
+        let inside = x.matmul(&frame.tr());
+        let beyond = sum_of_squares(&(x - inside.matmul(&frame)));
+        let dim = self.frame.shape()[1];
         sphere.log_density(self.scale, self.noise, &sum_of_squares(&inside).sqrt(), &beyond, dim)
     }
 }

@@ -13,7 +13,7 @@ use crate::rng::{Counter, Stream};
 use crate::score::exact::Law;
 
 /// A distribution of points in the plane, by one sample from a generator and added Gaussian noise.
-pub trait Planar: Debug + Send {
+pub trait Planar: Debug + Send + Sync {
     /// One point without noise.
     fn point(&self, rng: &mut Counter) -> [f64; 2];
 

@@ -6,7 +6,7 @@ use super::choices::{
     CorrectorSpec, DataSpec, EmaSpec, GridSpec, MetricSpec, NetworkSpec, OptimizerSpec, ScheduleSpec, SdeSpec,
     SolverSpec, TimeSpec, WeightingSpec,
 };
-use crate::data::{Dataset, Toy};
+use crate::data::{Dataset, Library, Toy};
 use crate::error::Fault;
 use crate::metric::Metric;
 use crate::model::{Builder, Network};
@@ -32,25 +32,37 @@ impl DataSpec {
     /// The data set.
     ///
     /// # Errors
-    /// A covariance with a negative eigenvalue.
-    pub fn build(&self) -> Result<Box<dyn Dataset>, Fault> {
+    /// A covariance with a negative eigenvalue, a file that is missing or cannot be used.
+    pub fn build(&self, library: &Library) -> Result<Arc<dyn Dataset>, Fault> {
         Ok(match self {
-            DataSpec::TwoMoons(toy) => Box::new(Toy(*toy)),
-            DataSpec::Checkerboard(toy) => Box::new(Toy(*toy)),
-            DataSpec::SwissRoll(toy) => Box::new(Toy(*toy)),
-            DataSpec::Circles(toy) => Box::new(Toy(*toy)),
-            DataSpec::Rings(toy) => Box::new(Toy(*toy)),
-            DataSpec::Pinwheel(toy) => Box::new(Toy(*toy)),
-            DataSpec::Spirals(toy) => Box::new(Toy(*toy)),
-            DataSpec::SCurve(toy) => Box::new(*toy),
-            DataSpec::Funnel(toy) => Box::new(*toy),
-            DataSpec::GaussianGrid(settings) => Box::new(settings.build()),
-            DataSpec::OrthogonalMixture(settings) => Box::new(settings.build()),
-            DataSpec::Manifold(settings) => Box::new(settings.build()),
-            DataSpec::EightGaussians(settings) => Box::new(settings.build()?),
-            DataSpec::Gaussian(settings) => Box::new(settings.build()?),
-            DataSpec::GaussianMixture(settings) => Box::new(settings.build()?),
+            DataSpec::TwoMoons(toy) => Arc::new(Toy(*toy)),
+            DataSpec::Checkerboard(toy) => Arc::new(Toy(*toy)),
+            DataSpec::SwissRoll(toy) => Arc::new(Toy(*toy)),
+            DataSpec::Circles(toy) => Arc::new(Toy(*toy)),
+            DataSpec::Rings(toy) => Arc::new(Toy(*toy)),
+            DataSpec::Pinwheel(toy) => Arc::new(Toy(*toy)),
+            DataSpec::Spirals(toy) => Arc::new(Toy(*toy)),
+            DataSpec::SCurve(toy) => Arc::new(*toy),
+            DataSpec::Funnel(toy) => Arc::new(*toy),
+            DataSpec::GaussianGrid(settings) => Arc::new(settings.build()),
+            DataSpec::OrthogonalMixture(settings) => Arc::new(settings.build()),
+            DataSpec::Manifold(settings) => Arc::new(settings.build()),
+            DataSpec::EightGaussians(settings) => Arc::new(settings.build()?),
+            DataSpec::Gaussian(settings) => Arc::new(settings.build()?),
+            DataSpec::GaussianMixture(settings) => Arc::new(settings.build()?),
+            DataSpec::Table(settings) => Arc::new(settings.build(library)?),
         })
+    }
+
+    /// The data set, where it takes no files to build.
+    ///
+    /// # Errors
+    /// Those of [`DataSpec::build`].
+    pub fn without_files(&self) -> Result<Option<Arc<dyn Dataset>>, Fault> {
+        match self {
+            DataSpec::Table(_) => Ok(None),
+            _ => self.build(&Library::new(None)).map(Some),
+        }
     }
 }
 

@@ -37,7 +37,8 @@ impl Settings for Spec {
             (Some(train), None) => under("train", train)?,
             (None, _) => {}
         }
-        if self.model == ModelSpec::Exact && self.data.build()?.law().is_none() {
+        let has_law = self.data.without_files()?.is_some_and(|data| data.law().is_some());
+        if self.model == ModelSpec::Exact && !has_law {
             return Err(Fault::new(
                 "model",
                 format!("the data set {} has no closed-form denoiser", self.data.name()),
@@ -131,7 +132,8 @@ impl Spec {
 /// Each metric is told what it needs, and has as many points as it needs.
 fn check_metrics(spec: &Spec, compare: &CompareSpec) -> Result<(), Fault> {
     let told = compare.metrics.iter().any(|choice| choice.build().needs().is_some());
-    let truth = if told { truth(&spec.data)? } else { Truth::NOTHING };
+    let data = if told { spec.data.without_files()? } else { None };
+    let truth = data.map_or(Truth::NOTHING, |data| truth(&data));
     let (key, count) = match compare.count {
         Some(count) => ("compare.count", count),
         None => ("sample.count", spec.sample.count),
@@ -258,7 +260,7 @@ impl Settings for CompareSpec {
 const MOST_STEPS: usize = 100_000;
 
 /// The fewest points between which every metric has a distance and a standard error.
-const LEAST_POINTS: usize = 4;
+pub(super) const LEAST_POINTS: usize = 4;
 
 fn too_few(key: &str, count: usize) -> Fault {
     Fault::new(key, format!("{count} points are too few to compare"), format!("write at least {LEAST_POINTS}"))

@@ -1,6 +1,7 @@
 //! Choices: one of several named things, each with settings of its own, written `heun` or `{heun: {…}}`.
 
 use super::tree::short;
+use crate::error::nearest;
 use serde::de::{Deserializer, Error, Visitor};
 use std::fmt;
 
@@ -185,18 +186,4 @@ pub(super) fn none_of(kind: &str, allowed: &[&str]) -> String {
 pub(super) fn two_of(kind: &str, first: &str, second: &str) -> String {
     let second = short(second);
     format!("both `{first}` and `{second}` where one {kind} belongs; keep one of them")
-}
-
-/// The likeness, from 0 to 1, from which on a name passes for a slip of another.
-const LIKENESS: f64 = 0.75;
-
-/// The name that was most likely meant, if any is near.
-fn nearest<'a>(given: &str, allowed: &[&'a str]) -> Option<&'a str> {
-    let given = given.to_lowercase();
-    allowed
-        .iter()
-        .map(|&name| (strsim::jaro_winkler(&given, name), name))
-        .filter(|&(likeness, _)| likeness >= LIKENESS)
-        .reduce(|best, next| if next.0 > best.0 { next } else { best })
-        .map(|(_, name)| name)
 }

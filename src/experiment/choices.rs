@@ -38,6 +38,8 @@ choice! {
         gaussian => Gaussian(data::Gaussian),
         /// A weighted sum of Gaussians.
         gaussian_mixture => GaussianMixture(data::GaussianMixture),
+        /// Rows of a CSV, TSV, NPY or NPZ file.
+        table => Table(data::Table),
     }
 }
 

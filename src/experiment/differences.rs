@@ -58,7 +58,9 @@ fn differ(trees: &[Option<&Tree>], shape: Shape, way: &mut Vec<Step>, found: &mu
             keys.push(key);
         }
     }
-    if maps.is_none() || (shape.is_choice() && keys.len() > 1) {
+    let names = shape.names();
+    let chosen = keys.iter().any(|key| names.contains(&key.as_str()));
+    if maps.is_none() || (chosen && keys.len() > 1) {
         // The name of a choice says it all if nobody else has chosen it with other settings.
         let alone = |name: &str, settings: &Tree| {
             trees.iter().flatten().filter_map(|tree| tree.get(name)).all(|others| others == settings)
@@ -66,7 +68,7 @@ fn differ(trees: &[Option<&Tree>], shape: Shape, way: &mut Vec<Step>, found: &mu
         let word = |tree: &Option<&Tree>| match tree {
             None | Some(Tree::Null) => ABSENT.to_owned(),
             Some(Tree::Map(entries)) => match entries.as_slice() {
-                [(name, settings)] if shape.is_choice() && alone(name, settings) => name.clone(),
+                [(name, settings)] if shape.choice(entries).is_some() && alone(name, settings) => name.clone(),
                 _ => Tree::Map(entries.clone()).to_string(),
             },
             Some(other) => other.to_string(),

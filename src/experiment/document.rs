@@ -158,6 +158,16 @@ impl Document {
         Sweep::new(found, &tree).map(Some).map_err(|flaw| self.in_sweep(flaw, at))
     }
 
+    /// A fault of the data that shows when they are read, at its place in the file or in the override that set it.
+    pub fn data_fault(&self, overrides: &[String], fault: Fault) -> Error {
+        let change = |text: &String| {
+            let what = Override::parse(text).ok()?;
+            let of_data = matches!(what.steps.first(), Some(Step::Key(key)) if key == "data");
+            of_data.then(|| Change { what, by: By::Flag(text.clone()) })
+        };
+        self.blame(fault.into(), overrides.iter().rev().find_map(change).as_ref(), None)
+    }
+
     /// What the overrides ask for: changes, and the sweep with the override that last changed it.
     fn asked(&self, overrides: &[String]) -> Result<Asked> {
         let mut asked = Asked { changes: Vec::new(), sweep: self.sweep.clone().map(|sweep| (sweep, None)) };

@@ -1,6 +1,6 @@
 //! What an experiment may say but probably does not mean.
 
-use super::choices::{EmaSpec, MetricSpec};
+use super::choices::{DataSpec, EmaSpec, MetricSpec};
 use super::model_spec::ModelSpec;
 use super::plan::Plan;
 use super::spec::CompareSpec;
@@ -40,6 +40,21 @@ pub fn lint(plan: &Plan) -> Vec<String> {
             warnings.push(format!(
                 "warm-up takes {} of {} steps; the learning rate never arrives",
                 train.warmup, train.steps
+            ));
+        }
+    }
+    if let (DataSpec::Table(table), Some(compare)) = (&plan.spec.data, &plan.spec.compare) {
+        let count = compare.count.unwrap_or(plan.spec.sample.count);
+        let rows = plan.reference(0, count).size()[0];
+        if table.validation == 0.0 {
+            warnings.push(
+                "no rows are held out: distances are from the training rows, and a model that repeats them has none"
+                    .into(),
+            );
+        } else if rows < count as i64 && compare.repeats > 1 {
+            warnings.push(format!(
+                "each repeat compares {count} samples with the same {rows} rows; the standard error over repeats \
+                 leaves out the error that comes with these rows"
             ));
         }
     }

@@ -43,9 +43,7 @@ fn merge(
     owners: &mut Vec<(Vec<Step>, usize)>,
 ) -> Tree {
     let (mut under, over) = match (under, over) {
-        (Tree::Map(under), Tree::Map(over)) if !(shape.is_choice() && chooses(&under) != chooses(&over)) => {
-            (under, over)
-        }
+        (Tree::Map(under), Tree::Map(over)) if shape.choice(&under) == shape.choice(&over) => (under, over),
         (_, over) => return over,
     };
     let count = under.len();
@@ -71,11 +69,6 @@ fn merge(
         way.pop();
     }
     Tree::Map(under)
-}
-
-/// The names that a map chooses; one, if it is a choice as it should be.
-fn chooses(entries: &[(String, Tree)]) -> Vec<&str> {
-    entries.iter().map(|(key, _)| key.as_str()).collect()
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ mod sweep;
 mod syntax;
 mod text;
 mod train_spec;
+mod training;
 mod tree;
 mod truth;
 

@@ -1,17 +1,17 @@
 //! The plan: an experiment with everything built and cross-checked, ready to run.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use tch::{Device, Kind, Tensor};
 
-use super::choices::{EmaSpec, GridSpec, SolverSpec};
+use super::check::LEAST_POINTS;
+use super::choices::{GridSpec, SolverSpec};
 use super::hash::digest;
 use super::model_spec::ModelSpec;
 use super::spec::{Entry, LearnedModel, Noise, Spec};
 use super::train_spec::TrainSpec;
-use crate::data::Dataset;
+use crate::data::{Dataset, Library, Part};
 use crate::error::{Error, Fault, Result};
 use crate::model::{Builder, Condition, Network, Parameters, Trained};
 use crate::rng::{Purpose, Stream};
@@ -21,7 +21,6 @@ use crate::score::{Counted, Model};
 use crate::sde::Sde;
 use crate::solve::{self, Fresh, Integrator, NoiseSource, Replay, Sampler, Schedule};
 use crate::threads::Workers;
-use crate::train::{Checkpoint, Learner, Objective, Snapshots, Trainer, TrainerSettings, Uncertainty};
 
 /// Where and how the arithmetic is done.
 #[derive(Debug)]
@@ -43,15 +42,34 @@ pub struct Plan {
     pub sde: Arc<dyn Sde>,
     /// Where the arithmetic is done.
     pub compute: Compute,
+    /// The data set.
+    data: Arc<dyn Dataset>,
 }
 
 /// The data points from which σ_data is measured where the experiment does not give it.
 const SIGMA_DATA_POINTS: usize = 10_000;
 
 impl Plan {
-    /// Builds a checked experiment.
-    pub fn new(spec: Spec, compute: Compute) -> Self {
-        Plan { sde: spec.sde.build(), spec, compute }
+    /// Builds a checked experiment, with its data from the library.
+    ///
+    /// # Errors
+    /// Data that are missing, cannot be used, or are too few to compare with.
+    pub fn new(spec: Spec, compute: Compute, library: &Library) -> Result<Self, Fault> {
+        let key = format!("data.{}", spec.data.name());
+        let data = spec.data.build(library).map_err(|fault| fault.under(&key))?;
+        let plan = Plan { sde: spec.sde.build(), spec, compute, data };
+        for part in [Part::Training, Part::HeldOut] {
+            let count = plan.measured(part, 0, LEAST_POINTS).size()[0];
+            if plan.spec.compare.is_some() && count < LEAST_POINTS as i64 {
+                let (which, remedy) = match part {
+                    Part::Training => ("left to train", "take more rows, or hold out fewer"),
+                    Part::HeldOut => ("held out", "hold out more, or none to compare with the training rows"),
+                };
+                let problem = format!("{count} rows {which} are too few to compare with, at least {LEAST_POINTS}");
+                return Err(Fault::new(key, problem, remedy));
+            }
+        }
+        Ok(plan)
     }
 
     /// The hash of the resolved experiment, which names its run directories.
@@ -62,7 +80,11 @@ impl Plan {
     /// The hash of everything that determines the trained parameters at a given step, so that a checkpoint knows its
     /// experiment.
     pub fn training_hash(&self) -> String {
-        self.spec.training_hash()
+        match self.data.digest() {
+            // The two apart, so that a checkpoint can tell changed settings from changed files.
+            Some(files) => format!("{}-{}", self.spec.training_hash(), &files[..12]),
+            None => self.spec.training_hash(),
+        }
     }
 
     /// The kind and the device of sampling states.
@@ -70,9 +92,14 @@ impl Plan {
         (self.compute.kind, self.compute.device)
     }
 
+    /// The data set, to keep.
+    pub fn shared_data(&self) -> &Arc<dyn Dataset> {
+        &self.data
+    }
+
     /// The data set.
-    pub fn data(&self) -> Box<dyn Dataset> {
-        self.spec.data.build().expect("the experiment was checked")
+    pub fn data(&self) -> &dyn Dataset {
+        &*self.data
     }
 
     /// The exact denoiser, where the data have one.
@@ -113,7 +140,7 @@ impl Plan {
         }
     }
 
-    fn build_network(&self, mut builder: Builder) -> Result<(Box<dyn Network>, Builder)> {
+    pub(super) fn build_network(&self, mut builder: Builder) -> Result<(Box<dyn Network>, Builder)> {
         let ModelSpec::Learned(model) = &self.spec.model else { panic!("an exact model has no network") };
         let network = model.network.build(&self.data().shape(), self.spec.seed, &mut builder).map_err(|fault| {
             let Fault { key, problem, remedy } = fault.under("model.network");
@@ -131,81 +158,6 @@ impl Plan {
         points.square().mean(Kind::Double).double_value(&[]).sqrt()
     }
 
-    /// What is trained, at its initial parameters.
-    ///
-    /// # Errors
-    /// When the network is not made for the data.
-    fn learner(&self, uncertainty: Option<Uncertainty>) -> Result<Learner> {
-        let (network, mut builder) = self.build_network(Builder::new(self.spec.seed, self.compute.device))?;
-        let uncertainty = uncertainty.map(|uncertainty| uncertainty.build(self.spec.seed, &mut builder));
-        Ok(Learner { network, uncertainty, parameters: builder.finish() })
-    }
-
-    /// A training run at step 0.
-    ///
-    /// # Errors
-    /// When the network is not made for the data.
-    pub fn trainer(&self) -> Result<Trainer> {
-        let (Some(train), ModelSpec::Learned(model)) = (&self.spec.train, &self.spec.model) else {
-            panic!("this model is not trained")
-        };
-        let settings = TrainerSettings {
-            steps: train.steps,
-            batch: train.batch,
-            optimizer: train.optimizer.build(),
-            schedule: train.schedule.build(),
-            warmup: train.warmup,
-            clip: train.clip,
-            averages: train.ema.0.iter().map(EmaSpec::build).collect(),
-            seed: self.spec.seed,
-        };
-        let (sigma_data, weighting) = (self.sigma_data(), train.weighting.build());
-        let objective = Objective {
-            sde: self.sde.clone(),
-            time: train.time.build(&*self.sde, &*weighting, sigma_data),
-            strata: train.quantiles.strata(train.batch),
-            weighting,
-            prediction: model.predict,
-            sigma_data,
-            seed: self.spec.seed,
-        };
-        let learner = self.learner(train.uncertainty)?;
-        Ok(Trainer::new(settings, objective, self.data(), learner, self.compute.workers.clone()))
-    }
-
-    /// The trained model of a checkpoint, with the averaged parameters that `sample.ema` asks for.
-    ///
-    /// # Errors
-    /// When the checkpoint cannot be read or is of another experiment.
-    pub fn trained(&self, manifest: &Path) -> Result<Box<dyn Model>> {
-        let Some(train) = &self.spec.train else { panic!("an exact model has no checkpoint") };
-        let hash = self.training_hash();
-        let checkpoint = Checkpoint::load(manifest, &hash)?;
-        let (network, parameters) = self.network()?;
-        let wanted = self.spec.sample.ema.as_ref().unwrap_or(&train.ema.0[0]);
-        match (train.ema.0.iter().position(|tracked| tracked == wanted), wanted) {
-            (None, EmaSpec::Power(wanted)) => {
-                let power = |(i, average): (usize, &EmaSpec)| match average {
-                    EmaSpec::Power(power) => Some((i, *power)),
-                    EmaSpec::HalfLife(_) => None,
-                };
-                let tracked = train.ema.0.iter().enumerate().filter_map(power).collect();
-                // Beside the last checkpoints, one folder up from the best.
-                let folders = manifest.ancestors().skip(1).take(2).map(|folder| folder.join("snapshots"));
-                let folder = folders.clone().find(|folder| folder.is_dir()).or(folders.into_iter().next());
-                let snapshots = Snapshots { folder: &folder.unwrap_or_default(), experiment: &hash, tracked };
-                snapshots.average(*wanted, checkpoint.manifest.step, &parameters)?;
-            }
-            (place, _) => {
-                let buffer = format!("ema.{}", place.expect("the experiment was checked"));
-                for (name, mut value) in parameters.named(&parameters.flat()) {
-                    checkpoint.copy(&format!("{buffer}/{name}"), &mut value)?;
-                }
-            }
-        }
-        Ok(self.around(network, checkpoint.manifest.sigma_data))
-    }
-
     /// The model at its initial parameters, which costs what the trained one will.
     ///
     /// # Errors
@@ -218,7 +170,7 @@ impl Plan {
     }
 
     /// The denoiser around a network.
-    fn around(&self, network: Box<dyn Network>, sigma_data: f64) -> Box<dyn Model> {
+    pub(super) fn around(&self, network: Box<dyn Network>, sigma_data: f64) -> Box<dyn Model> {
         let ModelSpec::Learned(model) = &self.spec.model else { panic!("an exact model has no network") };
         Box::new(Trained {
             network,
@@ -332,15 +284,14 @@ impl Plan {
         (low > 0).then_some(low)
     }
 
-    /// The points on which the loss of training is validated `[count, D…]`, float32 on the device.
-    pub fn validation(&self, count: usize) -> Tensor {
-        let points = self.data().draw(Stream::new(self.spec.seed, Purpose::Validation), 0, count);
-        points.to_kind(Kind::Float).to_device(self.compute.device)
+    /// Points of the data `[≤ count, D…]` that no training has seen, float64 on the CPU, to compare samples with.
+    pub fn reference(&self, first: u64, count: usize) -> Tensor {
+        self.measured(Part::HeldOut, first, count)
     }
 
-    /// Fresh points of the data distribution `[count, D…]` that no training has seen, float64 on the CPU.
-    pub fn reference(&self, first: u64, count: usize) -> Tensor {
-        self.data().draw(Stream::new(self.spec.seed, Purpose::Reference), first, count)
+    /// Points of one part of the data `[≤ count, D…]`, float64 on the CPU; of a law, fresh ones.
+    pub fn measured(&self, part: Part, first: u64, count: usize) -> Tensor {
+        self.data.sample(part, Stream::new(self.spec.seed, Purpose::Reference), first, count)
     }
 }
 

@@ -35,6 +35,8 @@ struct Provenance<'a> {
     precision: String,
     threads: usize,
     experiment_hash: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data_sha256: Option<&'a str>,
     command: Vec<String>,
     started: String,
 }
@@ -66,6 +68,7 @@ impl RunDir {
             precision: format!("{:?}", plan.compute.kind).to_lowercase(),
             threads: plan.compute.workers.count(),
             experiment_hash: plan.hash(),
+            data_sha256: plan.data().digest(),
             command: std::env::args().collect(),
             started: now.format(&time::format_description::well_known::Rfc3339).expect("a date has all these parts"),
         };
@@ -76,8 +79,9 @@ impl RunDir {
                 other => other,
             })
         };
-        write("experiment.yaml", plan.spec.to_yaml().as_bytes())?;
         write("run.json", &text)?;
+        // Last, for it is what makes the folder a run.
+        write("experiment.yaml", plan.spec.to_yaml().as_bytes())?;
         Ok(run)
     }
 
@@ -130,8 +134,11 @@ impl RunDir {
         let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
         paths.sort();
         let hash = plan.training_hash();
-        let of_plan = |run: &RunDir| run.newest_checkpoint().is_some_and(|path| Manifest::is_of(&path, &hash));
-        paths.into_iter().rev().map(|path| RunDir { path }).find(of_plan)
+        let of_plan = |run: &&RunDir| run.newest_checkpoint().is_some_and(|path| Manifest::is_of(&path, &hash));
+        let runs: Vec<RunDir> = paths.into_iter().rev().map(|path| RunDir { path }).collect();
+        // One whose data have changed is better than none: its checkpoint says so.
+        let of_settings = |run: &&RunDir| run.newest_checkpoint().is_some() && run.is_of(plan).is_ok_and(|same| same);
+        runs.iter().find(of_plan).or_else(|| runs.iter().find(of_settings)).cloned()
     }
 
     /// The folder.

@@ -5,7 +5,9 @@ use schemars::transform::transform_subschemas;
 use schemars::{JsonSchema, Schema};
 use serde_json::{Value, json};
 
+use super::locate::Step;
 use super::spec::Spec;
+use super::tree::Tree;
 
 /// The JSON Schema (draft 2020-12) of an experiment *file*: every key of [`Spec`], and `base` and `sweep`, which belong
 /// to the file and not to the experiment that it resolves to. Editors complete and check by it.
@@ -174,9 +176,17 @@ impl<'a> Shape<'a> {
         found
     }
 
-    /// Whether a map here chooses one of several things by its one key.
-    pub fn is_choice(self) -> bool {
-        self.forms().into_iter().any(|(one_of, form)| one_of && chosen(form).is_some())
+    /// The names of which a map here may choose one, by its one key.
+    pub fn names(self) -> Vec<&'a str> {
+        self.forms().into_iter().filter(|(one_of, _)| *one_of).filter_map(|(_, form)| chosen(form)).collect()
+    }
+
+    /// The name that a map here chooses, if it chooses one.
+    pub fn choice<'m>(self, map: &'m [(String, Tree)]) -> Option<&'m str> {
+        match map {
+            [(name, _)] if self.names().contains(&name.as_str()) => Some(name),
+            _ => None,
+        }
     }
 
     /// The shape of the value of a key.
@@ -184,17 +194,29 @@ impl<'a> Shape<'a> {
         let node = self.forms().into_iter().find_map(|(_, form)| form["properties"].get(key));
         Shape { root: self.root, node }
     }
+
+    /// The shape of what stands at the end of a way.
+    pub fn at(self, way: &[Step]) -> Self {
+        way.iter().fold(self, |shape, step| match step {
+            Step::Key(key) => shape.key(key),
+            Step::Index(_) => {
+                let node = shape.forms().into_iter().find_map(|(_, form)| form.get("items"));
+                Shape { root: shape.root, node }
+            }
+        })
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::locate::steps;
     use super::*;
 
-    fn is_choice(path: &str) -> bool {
+    fn names(path: &str) -> Vec<String> {
         let shapes = Shapes::new();
-        let shape = path.split('.').fold(shapes.whole(), |shape, key| shape.key(key));
+        let shape = shapes.whole().at(&steps(path).unwrap());
         assert!(shape.node.is_some(), "{path} is nothing");
-        shape.is_choice()
+        shape.names().into_iter().map(str::to_owned).collect()
     }
 
     #[test]
@@ -204,20 +226,21 @@ mod tests {
             "sde",
             "model.network",
             "train.time",
+            "train.ema",
             "train.optimizer",
             "sample.solver",
             "sample.grid",
+            "compare.entries[0].solver",
+            "compare.metrics[1]",
             "sample.solver.predictor_corrector.predictor",
             "sample.solver.predictor_corrector.predictor.predictor_corrector.corrector",
         ] {
-            assert!(is_choice(path), "{path} is a choice");
+            assert!(names(path).len() > 1 || path == "model.network", "{path} is a choice");
         }
         for path in [
             "name",
             "seed",
-            "model",
             "train",
-            "train.ema",
             "train.optimizer.adamw",
             "sample",
             "sample.noise",
@@ -225,9 +248,11 @@ mod tests {
             "compare.entries",
             "sample.solver.ddim",
         ] {
-            assert!(!is_choice(path), "{path} is no choice");
+            assert!(names(path).is_empty(), "{path} is no choice");
         }
-        assert!(!Shapes::new().whole().key("nowhere").key("x").is_choice());
+        assert!(Shapes::new().whole().key("nowhere").key("x").names().is_empty());
+        // A model is chosen by name, or it is a map with settings of its own.
+        assert_eq!(names("model"), ["empirical"]);
     }
 
     #[test]

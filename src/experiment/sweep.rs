@@ -10,7 +10,8 @@
 //!   - {sde: {ve: {sigma_max: 20}}, label: small ve}
 //! ```
 //!
-//! The keys are paths as in `--set`, and each setting does what `--set` would do, in the order in which they are written.
+//! The keys are paths as in `--set`, and each setting does what `--set` would do, in the order in which they are
+//! written. Inside braces YAML wants quotes around a path with brackets: `{'compare.entries[0].solver': [heun, ddim]}`.
 
 use std::collections::{HashMap, HashSet};
 
@@ -19,6 +20,7 @@ use super::hash::digest;
 use super::locate::{Step, path};
 use super::overrides::{Override, setting};
 use super::read::{Invalid, twice};
+use super::schema::Shapes;
 use super::spec::Spec;
 use super::tree::Tree;
 use crate::error::Fault;
@@ -152,10 +154,12 @@ pub(super) fn cells(sweep: &Tree) -> Result<Vec<Draft>, Flaw> {
         }
     };
     let names = short_names(cells.iter().flat_map(|(_, changes)| changes).map(|change| &change.what.steps));
+    let (shapes, values) = (Shapes::new(), distinct(&cells));
     // The folder of the figures of all cells together stands beside those of the cells.
     let mut taken: HashSet<String> = ["figures".to_owned()].into();
     let draft = |(label, changes): (Option<String>, Vec<Change>)| {
-        let setting = |change: &Change| format!("{}={}", names[&path(&change.what.steps)], change.what.value);
+        let setting =
+            |change: &Change| format!("{}={}", names[&path(&change.what.steps)], word(&change.what, &values, &shapes));
         let settings: Vec<String> = changes.iter().map(setting).collect();
         let plain = if settings.is_empty() { "as it is".to_owned() } else { settings.join(", ") };
         let label = label.unwrap_or(plain);
@@ -168,6 +172,36 @@ pub(super) fn cells(sweep: &Tree) -> Result<Vec<Draft>, Flaw> {
         Draft { label, folder, changes }
     };
     Ok(cells.into_iter().map(draft).collect())
+}
+
+/// The values that a sweep gives to each path, each once.
+type Values = HashMap<String, Vec<Tree>>;
+
+fn distinct(cells: &Cells) -> Values {
+    let mut values = Values::new();
+    for change in cells.iter().flat_map(|(_, changes)| changes) {
+        let known = values.entry(path(&change.what.steps)).or_default();
+        if !known.contains(&change.what.value) {
+            known.push(change.what.value.clone());
+        }
+    }
+    values
+}
+
+/// A value as labels show it: of a choice the name alone, if no cell chooses the same with other settings.
+fn word(setting: &Override, values: &Values, shapes: &Shapes) -> String {
+    let shape = shapes.whole().at(&setting.steps);
+    let chosen = |value: &Tree| match value {
+        Tree::Text(name) => Some(name.clone()),
+        Tree::Map(entries) => shape.choice(entries).map(str::to_owned),
+        _ => None,
+    };
+    if let Some(name) = chosen(&setting.value)
+        && values[&path(&setting.steps)].iter().filter(|other| chosen(other).as_ref() == Some(&name)).count() == 1
+    {
+        return name;
+    }
+    setting.value.to_string()
 }
 
 type Cells = Vec<(Option<String>, Vec<Change>)>;
@@ -311,17 +345,21 @@ mod tests {
 
     #[test]
     fn labels_are_readable_and_folders_are_safe() {
-        let grid = drafts("{train.optimizer.adamw.lr: [1.0e-3, 1e-5], sde: [vp, {ve: {sigma_max: 20}}]}");
+        let grid = drafts("{train.optimizer.adamw.lr: [1.0e-3, 1e-5], sde: [ve, {ve: {sigma_max: 20}}]}");
         let folders: Vec<&str> = grid.iter().map(|(_, folder)| folder.as_str()).collect();
         assert_eq!(
             folders,
-            ["lr=0.001,sde=vp", "lr=0.001,sde=ve-sigma_max-20", "lr=1e-5,sde=vp", "lr=1e-5,sde=ve-sigma_max-20"]
+            ["lr=0.001,sde=ve", "lr=0.001,sde=ve-sigma_max-20", "lr=1e-5,sde=ve", "lr=1e-5,sde=ve-sigma_max-20"]
         );
         assert_eq!(grid[1].0, "lr=0.001, sde={ve: {sigma_max: 20}}");
+        // A choice is its name where that says it all.
+        assert_eq!(drafts("{sde: [vp, {ve: {sigma_max: 20}}]}")[1].1, "sde=ve");
+        assert_eq!(drafts("{'compare.entries[0].solver': [heun, {ddim: {eta: 1}}]}")[1].1, "solver=ddim");
+        assert_eq!(drafts("{compare.nfe: [[1, 2]]}")[0].1, "nfe=1,2");
         // Where the last word of two paths is the same, more of them is needed.
         assert_eq!(drafts("{train.steps: [1], sample.steps: [2]}")[0].1, "train.steps=1,sample.steps=2");
-        assert_eq!(drafts("{compare.entries[0].solver: [heun]}")[0].1, "solver=heun");
-        assert_eq!(drafts("{compare.nfe[0]: [3]}")[0].1, "nfe-0=3");
+        assert_eq!(drafts("{'compare.entries[0].solver': [heun]}")[0].1, "solver=heun");
+        assert_eq!(drafts("{'compare.nfe[0]': [3]}")[0].1, "nfe-0=3");
         // A sign is no gap.
         assert_eq!(drafts("{train.time.log_normal.mean: [-1.2, 1.2]}")[0].1, "mean=-1.2");
         let written = drafts("[{}, {sde: ve, label: 'My/cell: ü'}, {seed: 1, label: figures}, {seed: 2, label: Ö}]");

@@ -1,15 +1,17 @@
 //! What metrics are told beside samples: the law of the data in closed form, and the exact probability flow.
 
+use std::sync::Arc;
+
 use ndarray::Array2;
 use tch::{Device, Kind, Tensor};
 
-use super::choices::DataSpec;
 use super::model_spec::ModelSpec;
-use super::plan::{Compute, Plan};
-use crate::error::{Fault, Result};
+use super::plan::Plan;
+use crate::data::Dataset;
+use crate::error::Result;
 use crate::metric::{Mode, Truth};
 use crate::score::Model;
-use crate::score::exact::Component;
+use crate::score::exact::{Component, Exact};
 use crate::solve::{Dopri5, NoiseSource, Sampler, Schedule};
 use crate::tensor;
 
@@ -19,27 +21,21 @@ pub const DENSITY: &str =
 pub const MODES: &str = "eight_gaussians or a gaussian_mixture of several components, with covariances of full rank";
 
 /// What is known of the law of the data.
-///
-/// # Errors
-/// Data that cannot be.
-pub fn truth(spec: &DataSpec) -> Result<Truth, Fault> {
-    let data = spec.build()?;
+pub fn truth(data: &Arc<dyn Dataset>) -> Truth {
     let mut truth = match data.law() {
         Some(law) => Truth::mixture(law.components().into_iter().map(mode).collect()),
         None => Truth::NOTHING,
     };
     let probe = Tensor::zeros([&[1], data.shape().as_slice()].concat(), (Kind::Double, Device::Cpu));
     if data.log_density(&probe).is_some() {
-        // Tensors cannot be shared between threads, so the data set is built where it is asked.
-        let spec = spec.clone();
+        let data = data.clone();
         truth.density = Some(Box::new(move |points| {
-            let data = spec.build().expect("the experiment was checked");
             let x = tensor::from_array(&points.to_owned().into_dyn(), (Kind::Double, Device::Cpu));
             let log_density = data.log_density(&x).expect("there was a density");
             tensor::to_array(&log_density).into_dimensionality().expect("one number for each point")
         }));
     }
-    Ok(truth)
+    truth
 }
 
 fn mode(component: Component) -> Mode {
@@ -68,9 +64,8 @@ pub fn flow(
     let device = init.device();
     // Metal has no float64.
     let kind = if device == Device::Mps { Kind::Float } else { Kind::Double };
-    let compute = Compute { device, kind, workers: plan.compute.workers.clone() };
     let double = match plan.spec.model {
-        ModelSpec::Exact => Plan::new(plan.spec.clone(), compute).exact(),
+        ModelSpec::Exact => plan.data().law().map(|law| Exact::new(law, plan.sde.clone(), (kind, device))),
         // The empirical denoiser computes in float64 by itself; a network cannot.
         ModelSpec::Empirical(_) | ModelSpec::Learned(_) => None,
     };
@@ -83,27 +78,26 @@ pub fn flow(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use approx::assert_relative_eq;
     use ndarray::{Axis, arr2};
 
     use super::*;
-    use crate::experiment::Spec;
+    use crate::data::Library;
+    use crate::experiment::{Compute, Spec};
     use crate::solve::{Tolerance, prior};
     use crate::threads::Workers;
 
     fn plan(data: &str, sde: &str, kind: Kind) -> Plan {
         let text = format!("{{name: x, data: {data}, sde: {sde}, model: exact}}");
         let compute = Compute { device: Device::Cpu, kind, workers: Arc::new(Workers::new(2).unwrap()) };
-        Plan::new(Spec::parse(&text, "x", &[]).unwrap(), compute)
+        Plan::new(Spec::parse(&text, "x", &[]).unwrap(), compute, &Library::new(None)).unwrap()
     }
 
     #[test]
     fn a_mixture_is_known_in_full() {
         let data = "{gaussian_mixture: {weights: [0.25, 0.75], means: [[0, 0], [4, 0]], covariances: \
                     [[[2, 1], [1, 2]], [[1, 0], [0, 4]]]}}";
-        let truth = truth(&plan(data, "vp", Kind::Double).spec.data).unwrap();
+        let truth = truth(plan(data, "vp", Kind::Double).shared_data());
         let moments = truth.moments.as_ref().unwrap();
         // The means have variance 16 · 3/16 = 3.
         let covariance = arr2(&[[2.0 / 4.0 + 3.0 / 4.0 + 3.0, 0.25], [0.25, 0.5 + 3.0]]);
@@ -121,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_flat_law_has_moments_alone() {
-        let truth = truth(&plan("{gaussian: {mean: [1, 2], spectrum: [1, 0]}}", "vp", Kind::Double).spec.data).unwrap();
+        let truth = truth(plan("{gaussian: {mean: [1, 2], spectrum: [1, 0]}}", "vp", Kind::Double).shared_data());
         assert!(truth.density.is_none() && truth.modes.is_none());
         assert_eq!(truth.moments.unwrap().covariance, arr2(&[[1.0, 0.0], [0.0, 0.0]]));
     }

@@ -35,9 +35,13 @@ pub enum Reference {
 /// density makes the estimate infinite, and so do k + 1 samples that coincide.
 ///
 /// Both are consistent, with a bias of about (k/N)^{2/D} that shows where the density bends within a neighbourhood,
-/// and which the two neighbour distances of the second share and mostly cancel; estimates may be negative. The
-/// standard error is the jackknife's: leaving out a point moves each of its neighbours on to their (k + 1)-th. It is
-/// somewhat too large when the laws agree.
+/// and which the two neighbour distances of the second share and mostly cancel; estimates may be negative.
+///
+/// The standard error takes the N terms of the mean as independent and adds what that leaves out. Against the density:
+/// each term carries the noise ψ'(k) of its neighbour distance, and that neighbourhoods overlap adds 0.3 to 0.9 times as
+/// much again (measured for up to 20 neighbours in up to 5 dimensions); once is what is added. Against the sample: the
+/// jackknife over reference points, where leaving one out moves each sample near it on to its (k + 1)-th neighbour.
+/// So the error is somewhat too large when the laws agree, by up to a quarter, and right when their difference rules.
 ///
 /// Time O(N² D), and O(N (N + M) D) against the sample; memory O((N + M) (D + k)).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -85,34 +89,31 @@ impl Metric for Kl {
             return Estimate::UNDEFINED;
         }
         let Question { x, data, truth, .. } = *question;
-        let (k, n, m, dim) = (self.neighbors, x.nrows(), data.nrows() as f64, x.ncols() as f64);
+        let (k, n, m, dim) = (self.neighbors as f64, x.nrows() as f64, data.nrows() as f64, x.ncols() as f64);
         let centre = x.mean_axis(Axis(0)).expect("there are samples");
         let cloud = Cloud::new(x, &centre);
-        let own = Distances::new(&cloud, &cloud, k, Candidates::Own);
-        match self.against {
+        let own = Distances::new(&cloud, &cloud, self.neighbors, Candidates::Own).log;
+        let (terms, shift, further) = match self.against {
             Reference::Density => {
                 let density = truth.density.as_ref().expect("a question that holds the density");
-                let terms = -density(x) - &own.log * dim;
-                // ψ(N) is of the whole sample, and that of N − 1 of one without a point.
                 let volume = 0.5 * dim * PI.ln() - ln_gamma(0.5 * dim + 1.0);
-                let shift = |n: usize| digamma(k as f64) - digamma(n as f64) - volume;
-                let left_out = leave_one_out(&terms, -dim, &own) + shift(n - 1);
-                estimate(&terms, shift(n), jackknife(&left_out))
+                (-density(x) - own * dim, digamma(k) - digamma(n) - volume, trigamma(self.neighbors) / n)
             }
             Reference::Sample => {
-                let others = Distances::new(&cloud, &Cloud::new(data, &centre), k, Candidates::Others);
-                let terms = (&others.log - &own.log) * dim;
-                let variance = jackknife(&leave_one_out(&terms, -dim, &own))
-                    + jackknife(&(others.pushes(data.nrows()) * (dim / n as f64)));
-                estimate(&terms, (m / (n as f64 - 1.0)).ln(), variance)
+                let others = Distances::new(&cloud, &Cloud::new(data, &centre), self.neighbors, Candidates::Others);
+                let left_out = others.pushes(data.nrows()) * (dim / n);
+                ((others.log - own) * dim, (m / (n - 1.0)).ln(), (m - 1.0) * left_out.var(0.0))
             }
-        }
+        };
+        let value = terms.sum() / n + shift;
+        let variance = terms.var(1.0) / n + further;
+        Estimate { value, standard_error: if value.is_finite() { variance.sqrt() } else { f64::NAN } }
     }
 }
 
-fn estimate(terms: &Array1<f64>, shift: f64, variance: f64) -> Estimate {
-    let value = terms.sum() / terms.len() as f64 + shift;
-    Estimate { value, standard_error: if value.is_finite() { variance.sqrt() } else { f64::NAN } }
+/// ψ'(k) = π²/6 − Σ_{i < k} 1/i²: the variance of ln V for the volume V up to the k-th point of a Poisson process.
+fn trigamma(k: usize) -> f64 {
+    PI * PI / 6.0 - (1..k).map(|i| 1.0 / (i * i) as f64).sum::<f64>()
 }
 
 /// The distances of points to their k-th neighbours, and what it would be without one of these.
@@ -144,18 +145,6 @@ impl Distances {
         }
         pushes
     }
-}
-
-/// The mean of the terms without each point in turn `[N]`; a term changes by `weight` times its distance's growth.
-fn leave_one_out(terms: &Array1<f64>, weight: f64, own: &Distances) -> Array1<f64> {
-    let pushes = own.pushes(terms.len());
-    (terms.sum() - terms + pushes * weight) / (terms.len() as f64 - 1.0)
-}
-
-/// The variance of an estimate from its values without each point in turn (Efron & Stein, 1981).
-fn jackknife(left_out: &Array1<f64>) -> f64 {
-    let n = left_out.len() as f64;
-    (n - 1.0) * left_out.var(0.0)
 }
 
 #[cfg(test)]
@@ -199,28 +188,16 @@ mod tests {
         approx::assert_relative_eq!(kl.value, mean, max_relative = 1e-12);
     }
 
-    /// Each jackknife value against an estimate from the points that are left.
     #[test]
-    fn leaves_out_each_point_without_searching_again() {
+    fn leaves_out_each_reference_point_without_searching_again() {
         let (x, y) = (gaussian(1, 30, &[0.0; 2], 1.0), gaussian(2, 25, &[0.5; 2], 1.2));
-        let without = |points: &Array2<f64>, i: usize| {
-            points.select(Axis(0), &(0..points.nrows()).filter(|&j| j != i).collect::<Vec<_>>())
-        };
-        let spread = |values: Vec<f64>| jackknife(&Array1::from(values));
-        let of_x = |kl: &dyn Fn(&Array2<f64>) -> f64| spread((0..30).map(|i| kl(&without(&x, i))).collect());
-        let density = of_x(&|x| against_density(Kl::default(), x, 1.0).value);
-        approx::assert_relative_eq!(
-            against_density(Kl::default(), &x, 1.0).standard_error,
-            density.sqrt(),
-            max_relative = 1e-9
-        );
-        let sample = of_x(&|x| SAMPLE.distance(x.view(), y.view()).value)
-            + spread((0..25).map(|i| SAMPLE.distance(x.view(), without(&y, i).view()).value).collect());
-        approx::assert_relative_eq!(
-            SAMPLE.distance(x.view(), y.view()).standard_error,
-            sample.sqrt(),
-            max_relative = 1e-9
-        );
+        let value = |y: &Array2<f64>| SAMPLE.distance(x.view(), y.view()).value - (y.nrows() as f64 / 29.0).ln();
+        let cloud = |points: &Array2<f64>| Cloud::new(points.view(), &Array1::zeros(2));
+        let pushes = Distances::new(&cloud(&x), &cloud(&y), 5, Candidates::Others).pushes(25) * (2.0 / 30.0);
+        for (i, push) in pushes.iter().enumerate() {
+            let rest = y.select(Axis(0), &(0..25).filter(|&j| j != i).collect::<Vec<_>>());
+            approx::assert_relative_eq!(value(&rest) - value(&y), *push, epsilon = 1e-12);
+        }
     }
 
     #[test]
@@ -230,30 +207,34 @@ mod tests {
             let (x, y) = (gaussian(1, 4_000, &mean, scale), gaussian(2, 4_000, &vec![0.0; dim], 1.0));
             let truth = closed_form(&mean, scale);
             for kl in [against_density(Kl::default(), &x, 1.0), SAMPLE.distance(x.view(), y.view())] {
-                assert!((kl.value - truth).abs() < 3.0 * kl.standard_error + 0.01, "{dim}: {kl:?} is not {truth}");
+                let bias = 5.0 * (5.0 / 4_000.0f64).powf(2.0 / dim as f64);
+                assert!((kl.value - truth).abs() < 3.0 * kl.standard_error + bias, "{dim}: {kl:?} is not {truth}");
                 assert!(kl.standard_error < 0.04, "{kl:?}");
             }
         }
     }
 
     #[test]
-    fn is_unbiased_and_calibrated() {
-        for (mean, scale, range) in [([0.0; 2], 1.0, 0.9..1.5), ([0.8, 0.0], 0.8, 0.9..1.4)] {
+    fn is_calibrated_and_nearly_unbiased() {
+        for (mean, scale) in [([0.0; 2], 1.0), ([0.8, 0.0], 0.8)] {
             let x = |seed| gaussian(2 * seed, 400, &mean, scale);
-            let density = Calibration::of(300, |seed| against_density(Kl::default(), &x(seed), 1.0));
             let y = |seed| gaussian(2 * seed + 1, 300, &[0.0; 2], 1.0);
+            let density = Calibration::of(300, |seed| against_density(Kl::default(), &x(seed), 1.0));
             let sample = Calibration::of(300, |seed| SAMPLE.distance(x(seed).view(), y(seed).view()));
-            println!(
-                "{:?} {:?} | {:?} {:?} of {}",
-                density.mean,
-                density.reported / density.deviation,
-                sample.mean,
-                sample.reported / sample.deviation,
-                closed_form(&mean, scale)
-            );
-            density.assert_calibrated(range.clone());
-            sample.assert_calibrated(range);
+            for calibration in [density, sample] {
+                assert!((calibration.mean - closed_form(&mean, scale)).abs() < 0.05);
+                calibration.assert_calibrated(0.95..1.3);
+            }
         }
+    }
+
+    #[test]
+    fn the_bias_shrinks_with_the_sample() {
+        let bias = |n| {
+            Calibration::of(20, |seed| against_density(Kl::default(), &gaussian(seed, n, &[0.0; 2], 1.0), 1.0)).mean
+        };
+        let (few, many) = (bias(200), bias(3_200));
+        assert!(many.abs() < 0.015 && few > 2.0 * many, "{few} {many}");
     }
 
     #[test]

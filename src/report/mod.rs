@@ -30,6 +30,7 @@ mod quality;
 mod raster;
 mod score;
 mod table;
+pub mod tensorboard;
 mod theme;
 mod trajectories;
 

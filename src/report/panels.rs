@@ -1,4 +1,4 @@
-//! Panels side by side with the same limits and equal units on both axes.
+//! Panels side by side with the same limits, and mostly with equal units on both axes.
 
 use super::axis::{Axis, Scale, extent, quantile};
 use super::canvas::{Align, Canvas, Label, Place, Rect};
@@ -58,6 +58,8 @@ pub(crate) struct Sheet<'a> {
     pub(crate) x_label: &'a str,
     pub(crate) y_label: &'a str,
     pub(crate) limits: Limits,
+    /// Whether a unit is as long on one axis as on the other.
+    pub(crate) equal: bool,
     pub(crate) bar: Option<ColorBar<'a>>,
 }
 
@@ -71,12 +73,15 @@ impl Sheet<'_> {
         self.panels.len().max(1).div_ceil(self.columns())
     }
 
-    /// Axes with equal units, neither more than twice as long as the other.
+    /// Axes, if with equal units neither more than twice as long as the other.
     fn axes(&self) -> (Axis, Axis) {
         let [x, y] = self.limits.map(|(low, high)| match high > low {
             true => Axis { scale: Scale::Linear, low, high },
             false => Axis::linear(low, high),
         });
+        if !self.equal {
+            return (x, y);
+        }
         let span = |axis: Axis| axis.high - axis.low;
         let widen = |axis: Axis, to: f64| {
             let (middle, half) = ((axis.low + axis.high) / 2.0, span(axis).max(to) / 2.0);
@@ -88,6 +93,9 @@ impl Sheet<'_> {
     fn panel_size(&self) -> (f64, f64) {
         let (x, y) = self.axes();
         let width = WIDTHS[self.columns() - 1];
+        if !self.equal {
+            return (width, 0.8 * width);
+        }
         let height = width * ((y.high - y.low) / (x.high - x.low));
         (width, if height.is_finite() { height } else { width })
     }
@@ -191,7 +199,7 @@ mod tests {
     use super::*;
 
     fn sheet(count: usize, limits: Limits) -> Sheet<'static> {
-        Sheet { title: "t", panels: vec!["p"; count], x_label: "x", y_label: "y", limits, bar: None }
+        Sheet { title: "t", panels: vec!["p"; count], x_label: "x", y_label: "y", limits, equal: true, bar: None }
     }
 
     #[test]

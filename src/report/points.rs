@@ -6,8 +6,8 @@ use super::panels::{Sheet, limits, remark};
 use super::theme::{PALETTE, fade};
 use std::collections::HashSet;
 
-/// Panels of points in the plane (data, and samples of several solvers, say) with the same limits and equal units on
-/// both axes. Larger sets have smaller and fainter points, so that density shows as darkness. Stray points may lie
+/// Panels of points in the plane (data, and samples of several solvers, say) with the same limits, and equal units on
+/// both axes unless one is more than five times as wide as the other. Larger sets have smaller and fainter points, so that density shows as darkness. Stray points may lie
 /// outside the limits; a remark in the panel counts them.
 #[derive(Clone, Debug)]
 pub struct PointPanels {
@@ -20,6 +20,9 @@ pub struct PointPanels {
     /// The panels, in reading order, up to four in a row.
     pub panels: Vec<PointPanel>,
 }
+
+/// The ratio of widths from which on the coordinates are of different kinds, and would be a strip with equal units.
+const UNLIKE: f64 = 5.0;
 
 /// One set of points.
 #[derive(Clone, Debug, Default)]
@@ -38,12 +41,15 @@ impl Default for PointPanels {
 
 impl PointPanels {
     fn sheet(&self) -> Sheet<'_> {
+        let limits = limits(&self.panels.iter().map(|panel| vec![panel.points.clone()]).collect::<Vec<_>>());
+        let [x, y] = limits.map(|(low, high)| high - low);
         Sheet {
             title: &self.title,
             panels: self.panels.iter().map(|panel| panel.title.as_str()).collect(),
             x_label: &self.x_label,
             y_label: &self.y_label,
-            limits: limits(&self.panels.iter().map(|panel| vec![panel.points.clone()]).collect::<Vec<_>>()),
+            limits,
+            equal: x.max(y) <= UNLIKE * x.min(y),
             bar: None,
         }
     }

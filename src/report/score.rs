@@ -129,6 +129,7 @@ impl ScoreField {
             x_label: &self.x_label,
             y_label: &self.y_label,
             limits,
+            equal: true,
             bar: Some(ColorBar { label: "magnitude of the score", ticks: ticks.collect(), color }),
         }
     }

@@ -67,6 +67,7 @@ impl TrajectoryPanels {
             x_label: &self.x_label,
             y_label: &self.y_label,
             limits: limits(&ends),
+            equal: true,
             bar: Some(ColorBar {
                 label: "progress of sampling",
                 ticks: vec![(0.0, "prior".to_owned()), (1.0, "end".to_owned())],

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use ndarray::{Array2, ArrayD, ArrayView1, Axis};
 use tch::{Device, Kind, Tensor};
 
 use super::{Denoiser, Model};
@@ -14,16 +15,24 @@ use crate::rng::Stream;
 use crate::sde::{Edm, Sde};
 use crate::tensor;
 
-/// A mixture Σ_k w_k N(μ_k, U_k diag(Λ_k) U_kᵀ), in float64 on the CPU; one component makes it a Gaussian.
+/// A mixture Σ_k w_k N(μ_k, U_k diag(Λ_k) U_kᵀ); one component makes it a Gaussian. Plain numbers, so that threads may
+/// share it.
 #[derive(Debug)]
 pub struct Law {
     /// w `[K]`, summing to one.
     weights: Vec<f64>,
     /// μ `[K, D]`.
-    means: Tensor,
+    means: Array2<f64>,
     /// Λ `[K, D]`, not negative.
-    eigenvalues: Tensor,
+    eigenvalues: Array2<f64>,
     /// U `[K, D, D]`, eigenvectors in columns; none where the covariances are diagonal.
+    basis: Option<ArrayD<f64>>,
+}
+
+/// The parts of a [`Law`] as tensors, float64 on the CPU.
+struct Parts {
+    means: Tensor,
+    eigenvalues: Tensor,
     basis: Option<Tensor>,
 }
 
@@ -31,16 +40,16 @@ impl Law {
     /// N(μ, diag(spectrum)), the Gaussian in its eigenbasis.
     pub fn spectrum(mean: &[f64], spectrum: &[f64]) -> Self {
         assert_eq!(mean.len(), spectrum.len(), "a mean and a spectrum of different length");
-        let row = |values: &[f64]| Tensor::from_slice(values).unsqueeze(0);
+        let row = |values: &[f64]| ArrayView1::from(values).insert_axis(Axis(0)).to_owned();
         Law { weights: vec![1.0], means: row(mean), eigenvalues: row(spectrum), basis: None }
     }
 
     /// Σ_k N(μ_k, v I)/K: equal weights, means `[K, D]` and one variance v ≥ 0 for all coordinates. There is no basis
     /// to store or to multiply with, so D may be large.
     pub fn isotropic(means: &Tensor, variance: f64) -> Self {
-        let means = means.to_device(Device::Cpu).to_kind(Kind::Double);
-        let count = means.size()[0] as usize;
-        Law { weights: vec![1.0 / count as f64; count], eigenvalues: means.full_like(variance), means, basis: None }
+        let means = tensor::to_rows(means);
+        let (count, eigenvalues) = (means.nrows(), Array2::from_elem(means.dim(), variance));
+        Law { weights: vec![1.0 / count as f64; count], means, eigenvalues, basis: None }
     }
 
     /// N(μ, Σ).
@@ -83,23 +92,23 @@ impl Law {
         let flat: Vec<f64> = means.iter().flatten().copied().collect();
         Ok(Law {
             weights: weights.to_vec(),
-            means: Tensor::from_slice(&flat).reshape([k, d]),
-            eigenvalues: eigenvalues.clamp_min(0.0),
-            basis: Some(basis),
+            means: Array2::from_shape_vec((k as usize, d as usize), flat).expect("means of one length"),
+            eigenvalues: tensor::to_rows(&eigenvalues.clamp_min(0.0)),
+            basis: Some(tensor::to_array(&basis)),
         })
     }
 
     /// The components, one at least.
     pub fn components(&self) -> Vec<Component> {
-        let dim = self.dim() as i64;
-        let basis = |k| match &self.basis {
+        let (dim, Parts { means, eigenvalues, basis }) = (self.dim() as i64, self.parts());
+        let basis = |k| match &basis {
             Some(basis) => basis.get(k),
             None => Tensor::eye(dim, (Kind::Double, Device::Cpu)),
         };
         let component = |(k, &weight): (i64, &f64)| Component {
             weight,
-            mean: self.means.get(k),
-            eigenvalues: self.eigenvalues.get(k),
+            mean: means.get(k),
+            eigenvalues: eigenvalues.get(k),
             basis: basis(k),
         };
         (0..).zip(&self.weights).map(component).collect()
@@ -107,17 +116,27 @@ impl Law {
 
     /// D, the number of coordinates.
     pub fn dim(&self) -> usize {
-        self.means.size()[1] as usize
+        self.means.ncols()
+    }
+
+    fn parts(&self) -> Parts {
+        let rows = |array: &Array2<f64>| tensor::from_array(&array.clone().into_dyn(), (Kind::Double, Device::Cpu));
+        Parts {
+            means: rows(&self.means),
+            eigenvalues: rows(&self.eigenvalues),
+            basis: self.basis.as_ref().map(|basis| tensor::from_array(basis, (Kind::Double, Device::Cpu))),
+        }
     }
 
     /// The samples `first..first + count` of the stream `[count, D]`, float64 on the CPU.
     pub fn draw(&self, stream: Stream, first: u64, count: usize) -> Tensor {
+        let Parts { means, eigenvalues, basis } = self.parts();
         let like = Tensor::empty([count as i64, self.dim() as i64], (Kind::Double, Device::Cpu));
         let normals = tensor::normals(stream, first, 1, &like);
         let component: Vec<i64> = (0..count as u64).map(|i| self.component(stream.uniform(first + i, 0))).collect();
         let component = Tensor::from_slice(&component);
-        let mut x = normals * self.eigenvalues.sqrt().index_select(0, &component);
-        if let Some(basis) = &self.basis {
+        let mut x = normals * eigenvalues.sqrt().index_select(0, &component);
+        if let Some(basis) = &basis {
             // One product a component rather than a gathered [count, D, D].
             let rotated = Tensor::zeros_like(&x);
             for k in 0..self.weights.len() as i64 {
@@ -127,13 +146,13 @@ impl Law {
             }
             x = rotated;
         }
-        x + self.means.index_select(0, &component)
+        x + means.index_select(0, &component)
     }
 
     /// ln p(x) `[N]` in nats of x `[N, …]`; none where a covariance is singular, for then there is no density.
     pub fn log_density(&self, x: &Tensor) -> Option<Tensor> {
         let sde = Arc::new(Edm::default());
-        let regular = self.eigenvalues.min().double_value(&[]) > 0.0;
+        let regular = self.eigenvalues.iter().all(|&eigenvalue| eigenvalue > 0.0);
         regular.then(|| Exact::new(self, sde.clone(), (Kind::Double, x.device())).log_density(x, sde.time_of_data()))
     }
 
@@ -178,13 +197,14 @@ pub struct Exact {
 impl Exact {
     /// The denoiser of `law` under `sde`.
     pub fn new(law: &Law, sde: Arc<dyn Sde>, options: (Kind, Device)) -> Self {
+        let Parts { means, eigenvalues, basis } = law.parts();
         let to = |x: &Tensor| x.to_device(options.1).to_kind(options.0);
         Exact {
             sde,
             log_weights: to(&Tensor::from_slice(&law.weights).log().unsqueeze(1)),
-            means: to(&law.means.unsqueeze(1)),
-            eigenvalues: to(&law.eigenvalues.unsqueeze(1)),
-            basis: law.basis.as_ref().map(to),
+            means: to(&means.unsqueeze(1)),
+            eigenvalues: to(&eigenvalues.unsqueeze(1)),
+            basis: basis.as_ref().map(to),
         }
     }
 

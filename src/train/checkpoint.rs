@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use tch::{Device, Kind, Tensor};
 
 use crate::error::{Error, Result};
-use crate::file::write_whole;
+use crate::file::{sweep, write_whole};
 use crate::tensor;
 
 /// What a checkpoint says about itself.
@@ -45,6 +45,8 @@ pub struct Manifest {
     pub bytes: u64,
     /// The SHA-256 of that file.
     pub sha256: String,
+    /// The SHA-256 of this manifest as compact JSON with an empty seal, so that no changed digit goes unnoticed.
+    pub seal: String,
 }
 
 /// Sums over the steps since the last line of the log, so that a resumed run writes the same lines.
@@ -124,11 +126,13 @@ impl Checkpoint {
             tensors: format!("step-{step:08}.safetensors"),
             bytes: 0,
             sha256: String::new(),
+            seal: String::new(),
         };
         Checkpoint { manifest, tensors }
     }
 
-    /// Writes the tensors, then the manifest, each by an atomic rename; then removes all but the last `keep`.
+    /// Writes the tensors, then the manifest, each by an atomic rename; then removes all but the last `keep`, and those of
+    /// later steps: a run that went back to an earlier checkpoint makes them anew.
     ///
     /// # Errors
     /// When the disk is full or the folder cannot be written; earlier checkpoints stay as they are.
@@ -146,17 +150,27 @@ impl Checkpoint {
             (name.as_str(), TensorView::new(Dtype::F32, shape.clone(), values).expect("the bytes fill the shape"))
         });
         let data = safetensors::serialize(views, None).expect("plain tensors can always be written");
-        let manifest = Manifest { bytes: data.len() as u64, sha256: sha256(&data), ..self.manifest.clone() };
+        let manifest = Manifest { bytes: data.len() as u64, sha256: sha256(&data), ..self.manifest.clone() }.sealed();
         write_whole(&folder.join(&manifest.tensors), &data)?;
         let path = folder.join(format!("step-{:08}.json", manifest.step));
         let text = serde_json::to_vec_pretty(&manifest).expect("a manifest is plain data");
         write_whole(&path, &text)?;
-        for old in manifests(folder).into_iter().rev().skip(keep) {
-            // The manifest first: without it the tensors are no checkpoint. A failure leaves a file too many, no more.
-            let _ = fs::remove_file(&old);
-            let _ = fs::remove_file(old.with_extension("safetensors"));
-        }
+        prune(folder, manifest.step, keep);
         Ok(path)
+    }
+
+    /// Removes what a process that was killed has left in `folder`: files half-written, tensors without a manifest, and all
+    /// checkpoints but the last `keep` up to step `last`.
+    pub fn tidy(folder: &Path, last: usize, keep: usize) {
+        prune(folder, last, keep);
+        sweep(folder);
+        let Ok(entries) = fs::read_dir(folder) else { return };
+        for path in entries.flatten().map(|entry| entry.path()) {
+            let is_tensors = Self::step_of(&path).is_some() && path.extension().is_some_and(|e| e == "safetensors");
+            if is_tensors && !path.with_extension("json").exists() {
+                let _ = fs::remove_file(&path);
+            }
+        }
     }
 
     /// The manifests of all checkpoints in `folder`, oldest first.
@@ -164,7 +178,7 @@ impl Checkpoint {
         manifests(folder)
     }
 
-    /// The step of the checkpoint with the given manifest, by its name.
+    /// The step of the checkpoint with the given manifest or tensors, by the name of the file.
     pub fn step_of(manifest: &Path) -> Option<usize> {
         manifest.file_stem()?.to_str()?.strip_prefix("step-")?.parse().ok()
     }
@@ -196,21 +210,34 @@ impl Checkpoint {
     fn read(manifest: &Path, experiment: &str) -> Result<Self, Refusal> {
         let read = Manifest::read(manifest)?;
         if read.experiment != experiment {
-            let problem =
-                "this checkpoint is of another experiment (its seed, data, process, model or training differ)";
-            let remedy = "give the experiment that it was trained with";
+            // The settings, and the files of the data where there are some.
+            let settings = |hash: &str| hash.split('-').next().unwrap_or_default().to_owned();
+            let (problem, remedy) = if settings(&read.experiment) == settings(experiment) {
+                ("the data file has changed since this checkpoint was trained", "restore the file, or train anew")
+            } else {
+                (
+                    "this checkpoint is of another experiment (its seed, data, process, model or training differ)",
+                    "give the experiment that it was trained with",
+                )
+            };
             return Err(Refusal::Foreign(Error::file(manifest, problem, remedy)));
         }
         let path = manifest.with_file_name(&read.tensors);
-        let damaged = |problem: String| Refusal::Damaged(Error::file(&path, problem, AGAIN));
-        let data = fs::read(&path).map_err(|e| damaged(e.to_string()))?;
-        if data.len() as u64 != read.bytes {
-            return Err(damaged(format!("the file is truncated: {} bytes of {}", data.len(), read.bytes)));
+        if Path::new(&read.tensors).file_name() != Some(read.tensors.as_ref()) {
+            let problem = format!("the tensors {:?} are not in a file beside it", read.tensors);
+            return Err(Refusal::Damaged(Error::file(manifest, problem, AGAIN)));
         }
+        let damaged = |problem: String| Refusal::Damaged(Error::file(&path, problem, AGAIN));
+        // The length first, so that a file of another kind is not read.
+        let length = fs::metadata(&path).map_err(|e| damaged(e.to_string()))?.len();
+        if length != read.bytes {
+            return Err(damaged(format!("the file is truncated: {length} bytes of {}", read.bytes)));
+        }
+        let data = fs::read(&path).map_err(|e| damaged(e.to_string()))?;
         if sha256(&data) != read.sha256 {
             return Err(damaged("the file is damaged: its SHA-256 is not that of its manifest".into()));
         }
-        let foreign = |what: String| damaged(format!("this is not a safetensors checkpoint ({what})"));
+        let foreign = |what: String| damaged(format!("this is not a safetensors checkpoint ({})", line(&what)));
         let file = SafeTensors::deserialize(&data).map_err(|e| foreign(e.to_string()))?;
         let mut tensors = HashMap::new();
         for (name, view) in file.tensors() {
@@ -219,8 +246,9 @@ impl Checkpoint {
             }
             let values: Vec<f32> =
                 view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
-            let shape: Vec<i64> = view.shape().iter().map(|&n| n as i64).collect();
-            tensors.insert(name, Tensor::from_slice(&values).reshape(shape));
+            let shape: Option<Vec<i64>> = view.shape().iter().map(|&n| i64::try_from(n).ok()).collect();
+            let tensor = shape.and_then(|shape| Tensor::from_slice(&values).f_reshape(shape).ok());
+            tensors.insert(name.clone(), tensor.ok_or_else(|| foreign(format!("{name} has no possible shape")))?);
         }
         Ok(Checkpoint { manifest: read, tensors })
     }
@@ -259,13 +287,25 @@ impl Manifest {
 
         let damaged = |problem: String| Refusal::Damaged(Error::file(path, problem, AGAIN));
         let text = fs::read(path).map_err(|e| damaged(e.to_string()))?;
-        let not_one = |e: serde_json::Error| damaged(format!("this is not a checkpoint manifest ({e})"));
+        let not_one =
+            |e: serde_json::Error| damaged(format!("this is not a checkpoint manifest ({})", line(&e.to_string())));
         let Common { format, version } = serde_json::from_slice(&text).map_err(not_one)?;
         if format != FORMAT {
             let problem = format!("checkpoint format {format} where this program reads format {FORMAT}");
             return Err(Refusal::Foreign(Error::file(path, problem, format!("use ornstein {version} for it"))));
         }
-        serde_json::from_slice(&text).map_err(not_one)
+        let manifest: Manifest = serde_json::from_slice(&text).map_err(not_one)?;
+        if manifest.seal != manifest.clone().sealed().seal {
+            return Err(damaged("the manifest is damaged: its seal is not that of its contents".into()));
+        }
+        Ok(manifest)
+    }
+
+    /// The same with the seal of its contents.
+    fn sealed(mut self) -> Self {
+        self.seal.clear();
+        self.seal = sha256(&serde_json::to_vec(&self).expect("a manifest is plain data"));
+        self
     }
 
     /// Whether the manifest at `path` is of `experiment`.
@@ -274,18 +314,36 @@ impl Manifest {
     }
 }
 
+/// A text in one line, whatever names from a damaged file stand in it.
+fn line(text: &str) -> String {
+    text.replace(['\n', '\r'], " ")
+}
+
 fn sha256(data: &[u8]) -> String {
     Sha256::digest(data).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Removes all checkpoints in a folder but the last `keep` up to step `last`.
+fn prune(folder: &Path, last: usize, keep: usize) {
+    let is_later = |manifest: &PathBuf| Checkpoint::step_of(manifest).is_some_and(|step| step > last);
+    let (later, mut old): (Vec<_>, Vec<_>) = manifests(folder).into_iter().partition(is_later);
+    old.truncate(old.len().saturating_sub(keep));
+    for manifest in old.into_iter().chain(later) {
+        // The manifest first: without it the tensors are no checkpoint. A failure leaves a file too many, no more.
+        let _ = fs::remove_file(&manifest);
+        let _ = fs::remove_file(manifest.with_extension("safetensors"));
+    }
 }
 
 /// The manifests in a folder, oldest first.
 fn manifests(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
-    let is_manifest = |path: &PathBuf| {
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        name.starts_with("step-") && name.ends_with(".json")
-    };
+    let is_manifest =
+        |path: &PathBuf| Checkpoint::step_of(path).is_some() && path.extension().is_some_and(|e| e == "json");
     let mut found: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(is_manifest).collect();
     found.sort();
     found
 }
+
+#[cfg(test)]
+mod tests;

@@ -65,7 +65,7 @@ pub struct Progress {
 pub struct Trainer {
     settings: TrainerSettings,
     objective: Objective,
-    data: Box<dyn Dataset>,
+    data: Arc<dyn Dataset>,
     learner: Learner,
     averages: Vec<Tensor>,
     moments: Moments,
@@ -94,7 +94,7 @@ impl Trainer {
     pub fn new(
         settings: TrainerSettings,
         objective: Objective,
-        data: Box<dyn Dataset>,
+        data: Arc<dyn Dataset>,
         learner: Learner,
         workers: Arc<Workers>,
     ) -> Self {

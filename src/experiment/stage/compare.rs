@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use super::tick;
+use crate::data::Part;
 use crate::error::{Error, Result};
 use crate::experiment::observer::Observer;
 use crate::experiment::plan::{Choice, Plan};
@@ -79,7 +80,7 @@ pub fn compare(plan: &Plan, spec: &CompareSpec, model: &dyn Model, observer: &dy
         Some(Need::Flow { tolerance }) => Some(Tolerance { rtol: tolerance, atol: tolerance }),
         _ => None,
     });
-    let truth = truth(&plan.spec.data).expect("the experiment was checked");
+    let truth = truth(plan.shared_data());
     let subject = Subject { plan, model, metrics, truth, tolerance, count, observer };
     let jobs = jobs(plan, spec, observer);
     let total: usize = jobs.iter().map(|job| job.steps.unwrap_or(0)).sum();
@@ -144,11 +145,13 @@ impl<'a> Measure<'a> {
         Measure { subject, repeat, seed, init, reference, flows: Vec::new() }
     }
 
-    /// Fresh data against the reference data of this repeat; without metrics of single runs.
+    /// Fresh data (of finite data, the rows of training) against the reference data of this repeat; without metrics of
+    /// single runs.
     fn floor(&self) -> Vec<Cell> {
         let Subject { plan, count, .. } = self.subject;
         // Far behind the references of all repeats in the same stream.
-        let other = plan.reference((1 << 40) + (self.repeat * count) as u64, *count);
+        let first = (1 << 40) + (self.repeat * count) as u64;
+        let other = plan.measured(Part::Training, first, *count);
         let floor = Cell {
             entry: FLOOR.into(),
             budget: None,

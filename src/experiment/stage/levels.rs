@@ -26,8 +26,12 @@ pub(super) fn write_levels(plan: &Plan, run: &RunDir, observer: &dyn Observer) -
     observer.begin("loss by noise level", COUNT as u64);
     let mut tick = || {
         observer.advance(1);
-        let remedy = "the training is done; the next stage is sampling";
-        if observer.stopped() { Err(Error::Interrupted { remedy: remedy.into() }) } else { Ok(()) }
+        if !observer.stopped() {
+            return Ok(());
+        }
+        let run = run.path().display();
+        let remedy = format!("the training is done and in {run}; continue with --resume --out {run}");
+        Err(Error::Interrupted { remedy })
     };
     let models = (&*model, exact.as_ref().map(|exact| exact as &dyn crate::score::Model));
     let stream = Stream::new(plan.spec.seed, Purpose::Levels);

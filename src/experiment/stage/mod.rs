@@ -1,9 +1,11 @@
 //! The stages of an experiment: train, sample, compare, report. Each reads and writes a run directory.
 
+mod board;
 mod compare;
 mod curves;
 mod levels;
 mod log;
+mod losses;
 mod overview;
 mod report;
 mod sample;
@@ -24,7 +26,7 @@ fn tick(observer: &dyn Observer) -> impl Fn(usize) -> Result<()> + Sync + '_ {
         observer.advance(samples as u64);
         if observer.stopped() {
             return Err(Error::Interrupted {
-                remedy: "nothing of this stage was kept; run it again, after training with --resume".into(),
+                remedy: "nothing of this stage was kept; give the same command again".into(),
             });
         }
         Ok(())

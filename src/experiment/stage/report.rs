@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use ndarray::{Array2, ArrayView2};
 use tch::Tensor;
 
+use super::board::write_images;
 use super::compare::{Comparison, Summary};
-use super::levels::{LEVELS, Row, read_levels};
-use super::log::{METRICS, VALIDATION, losses};
+use super::losses::{level_curve, loss_curve};
 use super::sample::read_npy;
+use crate::data::Part;
 use crate::error::{Error, Result};
 use crate::experiment::MetricSpec;
 use crate::experiment::observer::Observer;
@@ -17,12 +18,13 @@ use crate::experiment::run_dir::RunDir;
 use crate::experiment::spec::FLOOR;
 use crate::metric::{Best, Metric};
 use crate::report::{
-    Block, Figure, LossCurve, LossSeries, NoiseFloor, Page, PointPanel, PointPanels, QualityCurves, QualityPoint,
-    QualitySeries, Scale, ScoreField, ScorePanel, Section, Table, TrajectoryPanel, TrajectoryPanels, plus_minus, save,
+    Block, Figure, NoiseFloor, Page, PointPanel, PointPanels, QualityCurves, QualityPoint, QualitySeries, ScoreField,
+    ScorePanel, Section, Table, TrajectoryPanel, TrajectoryPanels, plus_minus, save,
 };
 use crate::score::{Eval, Model};
 use crate::solve::prior;
 use crate::tensor;
+use crate::train::Checkpoint;
 
 /// Points in a scatter panel, particles in a trajectory panel, nodes along an axis of a score field.
 const POINTS: usize = 5_000;
@@ -52,6 +54,8 @@ pub fn report(plan: &Plan, model: &dyn Model, run: &RunDir, observer: &dyn Obser
     section("Samples", drawer.samples(run)?)?;
     section("Score", drawer.score_field()?)?;
     section("Experiment", vec![Block::Preformatted(plan.spec.to_yaml())])?;
+    let manifest = run.chosen_checkpoint(plan.spec.sample.checkpoint);
+    write_images(&drawer.folder, manifest.and_then(|path| Checkpoint::step_of(&path)).unwrap_or(0))?;
     let page = Page {
         title: plan.spec.name.clone(),
         summary: summary(plan, comparison.as_ref()),
@@ -75,57 +79,10 @@ impl Drawer<'_> {
         Ok(Block::Figure { figure: save(figure, &self.folder, stem)?, caption: caption.into() })
     }
 
-    /// The loss curve, for a trained model, and the loss of each noise level.
+    /// What is drawn of the training, for a trained model.
     fn training(&self, run: &RunDir) -> Result<Vec<Block>> {
-        let points = losses(&run.file(METRICS));
-        if points.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut series = vec![LossSeries { label: "training".into(), points, smooth: true }];
-        let validation = losses(&run.file(VALIDATION));
-        if validation.len() > 1 {
-            series.push(LossSeries {
-                label: "validation (averaged parameters)".into(),
-                points: validation,
-                smooth: false,
-            });
-        }
-        let curve = LossCurve { series, ..LossCurve::default() };
-        let caption = "The weighted denoising loss: means between lines of the log (faint), and a running mean of them; \
-                       of the averaged parameters on fixed data that are not trained on.";
-        let mut blocks = vec![self.block(&curve, "loss", caption)?];
-        let levels = read_levels(&run.file(LEVELS));
-        if !levels.is_empty() {
-            blocks.push(self.levels(&levels)?);
-        }
-        Ok(blocks)
-    }
-
-    /// The loss of each noise level in units of EDM's target, in which a denoiser that knows nothing but σ_data has 1.
-    fn levels(&self, levels: &[Row]) -> Result<Block> {
-        let sigma_data = self.plan.sigma_data();
-        let unit = |ratio: f64| sigma_data.powi(-2) + ratio.powi(-2);
-        let of_model = levels.iter().map(|row| (row.ratio, row.loss.0 * unit(row.ratio))).collect();
-        let best: Vec<(f64, f64)> =
-            levels.iter().filter_map(|row| Some((row.ratio, row.optimum? * unit(row.ratio)))).collect();
-        let mut series = vec![LossSeries { label: "model".into(), points: of_model, smooth: false }];
-        let optimum =
-            if best.is_empty() { "" } else { " The exact denoiser on the same points has the least that there is." };
-        if !best.is_empty() {
-            series.push(LossSeries { label: "exact denoiser".into(), points: best, smooth: false });
-        }
-        let curve = LossCurve {
-            title: String::new(),
-            x_label: "noise level κ = σ/α".into(),
-            x_scale: Scale::Log,
-            y_label: "E‖D − x₀‖²/d · (κ⁻² + σ_data⁻²)".into(),
-            series,
-        };
-        let caption = format!(
-            "The denoising loss of each noise level, in units of the loss of the best linear denoiser of data with \
-             variance σ_data².{optimum}"
-        );
-        self.block(&curve, "levels", caption)
+        let curves = [loss_curve(run), level_curve(run, self.plan)];
+        curves.into_iter().flatten().map(|drawn| self.block(&drawn.curve, drawn.stem, drawn.caption)).collect()
     }
 
     /// For each metric a table, and curves against evaluations and against seconds.
@@ -138,6 +95,7 @@ impl Drawer<'_> {
             let label = label(&metric);
             let floor = comparison.cells.iter().any(|cell| cell.entry == FLOOR && cell.metric == metric);
             let floor = match floor {
+                true if self.plan.data().digest().is_some() => " The dashed line is training rows in their place.",
                 true => " The dashed line is fresh data, the best that any sampler can reach with as many points.",
                 false => "",
             };
@@ -145,7 +103,8 @@ impl Drawer<'_> {
                 let cost = |s: &Summary| if against == "nfe" { s.nfe } else { s.seconds };
                 let curves = quality_curves(comparison, &metric, x_label, cost);
                 let caption = format!(
-                    "{label} of the samples against {x_label}, both measured. Bars are standard errors.{floor}"
+                    "{label} of the samples against {x_label}{}, both measured. Bars are standard errors.{floor}",
+                    self.units()
                 );
                 blocks.push(self.block(&curves, &format!("{metric}-{against}"), caption)?);
             }
@@ -156,20 +115,24 @@ impl Drawer<'_> {
     /// Data beside samples, solvers beside one another, and the way there; in the first two coordinates.
     fn samples(&self, run: &RunDir) -> Result<Vec<Block>> {
         let path = run.file("samples.npy");
-        let dim: i64 = self.plan.data().shape().iter().product();
+        let restored = |x: &Tensor| tensor::to_rows(&self.plan.data().restore(x));
+        let data = restored(&self.plan.measured(Part::Training, 0, POINTS));
+        let dim = data.ncols();
         if dim < 2 || !path.is_file() {
             return Ok(Vec::new());
         }
         let samples = read_npy(&path)?;
-        let rows = samples.len() / dim as usize;
-        let samples = samples.into_shape_with_order((rows, dim as usize)).expect("a batch is rows of coordinates");
+        let rows = samples.len() / dim;
+        let samples = samples
+            .into_shape_with_order((rows, dim))
+            .map_err(|e| Error::file(&path, e.to_string(), "draw them again with `ornstein sample`"))?;
         let spec = &self.plan.spec.sample;
         let sampled = format!("{}, {} steps", spec.solver.name(), spec.steps());
-        let data = PointPanel { title: "data".into(), points: first_two(self.data(POINTS).view()) };
+        let data = PointPanel { title: "data".into(), points: first_two(data.view()) };
         let panels = vec![data, PointPanel { title: sampled, points: first_two(samples.view()) }];
         let note = if dim > 2 { " Only the first two coordinates are shown." } else { "" };
-        let caption = format!("Fresh data beside the samples of this run (at most {POINTS} points each).{note}");
-        let mut blocks = vec![self.block(&PointPanels { panels, ..PointPanels::default() }, "samples", caption)?];
+        let caption = format!("Data beside the samples of this run (at most {POINTS} points each).{note}");
+        let mut blocks = vec![self.block(&self.point_panels(panels), "samples", caption)?];
         let (mut points, mut paths) = (Vec::new(), Vec::new());
         for (title, choice, steps) in self.shown() {
             let sampler = self.plan.sampler(&choice, steps, self.plan.spec.seed).expect("the experiment was checked");
@@ -181,7 +144,7 @@ impl Drawer<'_> {
                 continue;
             };
             let title = format!("{title}, {} evaluations", evaluations(run.nfe));
-            points.push(PointPanel { title: title.clone(), points: first_two(tensor::to_rows(&run.x).view()) });
+            points.push(PointPanel { title: title.clone(), points: first_two(restored(&run.x).view()) });
             let trajectory = sampler.trajectory(self.model, &init(PARTICLES))?;
             // Divided by the scale of x_t, so that processes with and without shrinking signal look alike.
             let scale = |t: f64| (self.plan.sde.kernel(t).alpha.powi(2) + self.plan.sde.kernel(t).sigma.powi(2)).sqrt();
@@ -193,13 +156,28 @@ impl Drawer<'_> {
         if !points.is_empty() {
             let caption =
                 format!("Each solver of the comparison at one of its smaller budgets, from the same noise.{note}");
-            blocks.push(self.block(&PointPanels { panels: points, ..PointPanels::default() }, "solvers", caption)?);
-            let caption =
-                format!("The way of {PARTICLES} particles from the prior to the data, as x/√(α² + σ²).{note}");
+            blocks.push(self.block(&self.point_panels(points), "solvers", caption)?);
+            let caption = format!(
+                "The way of {PARTICLES} particles from the prior to the data, as x/√(α² + σ²){}.{note}",
+                self.units()
+            );
             let panels = TrajectoryPanels { panels: paths, ..TrajectoryPanels::default() };
             blocks.push(self.block(&panels, "trajectories", caption)?);
         }
         Ok(blocks)
+    }
+
+    /// Panels with the names of the first two coordinates, where they have names.
+    fn point_panels(&self, panels: Vec<PointPanel>) -> PointPanels {
+        match self.plan.data().labels() {
+            [x, y, ..] => PointPanels { panels, x_label: x.clone(), y_label: y.clone(), ..PointPanels::default() },
+            _ => PointPanels { panels, ..PointPanels::default() },
+        }
+    }
+
+    /// A remark on the units of what is not shown in those of the data.
+    fn units(&self) -> &'static str {
+        if self.plan.data().labels().is_empty() { "" } else { ", in the units of training" }
     }
 
     /// The solvers whose samples and trajectories are shown: those compared, at the second of the budgets, or the one
@@ -228,7 +206,7 @@ impl Drawer<'_> {
         if self.plan.data().shape() != [2] {
             return Ok(Vec::new());
         }
-        let data = self.data(POINTS);
+        let data = tensor::to_rows(&self.plan.measured(Part::Training, 0, POINTS));
         let axis = |column: usize| {
             let values = data.column(column);
             let (low, high) = values.iter().fold((f64::MAX, f64::MIN), |(l, h), &v| (l.min(v), h.max(v)));
@@ -259,12 +237,8 @@ impl Drawer<'_> {
         let panels = [2.0, 0.7, 0.25, 0.08].into_iter().map(panel).collect();
         let field = ScoreField { x, y, panels, data: first_two(data.view()), ..ScoreField::default() };
         let caption = "The model's score of z = x/α at four noise levels κ = σ/α: magnitude as colour, direction as \
-                       arrows, over points of the data.";
-        Ok(vec![self.block(&field, "score", caption)?])
-    }
-
-    fn data(&self, count: usize) -> Array2<f64> {
-        tensor::to_rows(&self.plan.reference(0, count))
+                       arrows, over points of the data";
+        Ok(vec![self.block(&field, "score", format!("{caption}{}.", self.units()))?])
     }
 }
 
@@ -312,7 +286,7 @@ fn quality_curves(
     x_label: &str,
     cost: impl Fn(&Summary) -> f64,
 ) -> QualityCurves {
-    let summaries: Vec<Summary> = comparison.summaries().into_iter().filter(|s| s.metric == metric).collect();
+    let summaries = comparison.summaries();
     let label = label(metric);
     // On a logarithmic axis what may have either sign shows its size.
     let (y_label, shown): (String, fn(f64) -> f64) = match best(metric) {
@@ -320,15 +294,18 @@ fn quality_curves(
         Best::Zero => (format!("|{label}| (lower is better)"), f64::abs),
         Best::Most => (format!("{label} (higher is better)"), |value| value),
     };
-    let mut series: Vec<QualitySeries> = Vec::new();
-    for summary in summaries.iter().filter(|s| s.entry != FLOOR) {
-        let point = QualityPoint { x: cost(summary), value: shown(summary.value), error: summary.standard_error };
-        match series.iter_mut().find(|series| series.label == summary.entry) {
-            Some(series) => series.points.push(point),
-            None => series.push(QualitySeries { label: summary.entry.clone(), points: vec![point] }),
-        }
-    }
-    let floor = summaries.iter().find(|s| s.entry == FLOOR);
+    // Every solver keeps its place, and so its colour, in the figures of all metrics.
+    let mut entries: Vec<&str> = summaries.iter().map(|s| s.entry.as_str()).filter(|&entry| entry != FLOOR).collect();
+    entries.dedup();
+    let mine: Vec<&Summary> = summaries.iter().filter(|s| s.metric == metric).collect();
+    let point = |s: &Summary| QualityPoint { x: cost(s), value: shown(s.value), error: s.standard_error };
+    let series = entries.into_iter().map(|entry| {
+        let points: Vec<QualityPoint> = mine.iter().filter(|s| s.entry == entry).map(|s| point(s)).collect();
+        let none = if points.is_empty() { " (not defined)" } else { "" };
+        QualitySeries { label: format!("{entry}{none}"), points }
+    });
+    let series = series.collect();
+    let floor = mine.iter().find(|s| s.entry == FLOOR);
     QualityCurves {
         x_label: x_label.into(),
         y_label,

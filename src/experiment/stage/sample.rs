@@ -20,7 +20,7 @@ use crate::tensor;
 /// The outcome of a sampling run.
 #[derive(Debug, Serialize)]
 pub struct Sampled {
-    /// The samples `[B, …]`.
+    /// The samples `[B, …]`, in the units of the data.
     #[serde(skip)]
     pub x: Tensor,
     /// How many.
@@ -97,7 +97,7 @@ pub fn sample(plan: &Plan, model: &dyn Model, ready: Ready, observer: &dyn Obser
     if let Some(folder) = folder {
         trajectory(plan, &sampler, model, &init, folder)?;
     }
-    Ok(Sampled { x: run.x, count, nfe: run.nfe, seconds: run.seconds })
+    Ok(Sampled { x: plan.data().restore(&run.x), count, nfe: run.nfe, seconds: run.seconds })
 }
 
 /// Writes `step-0000.npy` … and `times.csv` of one integration of the whole batch.

@@ -2,12 +2,16 @@
 
 use serde::Serialize;
 
-use super::levels::write_levels;
+use super::levels::{LEVELS, write_levels};
 use super::log::Log;
 use crate::error::{Error, Result};
 use crate::experiment::observer::Observer;
 use crate::experiment::{Plan, RunDir, TrainSpec};
 use crate::train::{Checkpoint, Trainer};
+
+/// Folders among the checkpoints: that with the least validation loss, and the moving averages at regular steps.
+const BEST: &str = "best";
+const SNAPSHOTS: &str = "snapshots";
 
 /// The outcome of a training run.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -38,14 +42,25 @@ pub fn train(plan: &Plan, run: &RunDir, resume: bool, observer: &dyn Observer) -
         }
         observer.say(&format!("resuming at step {} of {}", trainer.step(), settings.steps));
     }
-    let log = Log::open(run, settings.log_every, from.as_ref().map(|(checkpoint, _)| &checkpoint.manifest))?;
+    if resume {
+        for (folder, last, keep) in
+            [("", trainer.step(), settings.keep), (BEST, usize::MAX, 1), (SNAPSHOTS, usize::MAX, usize::MAX)]
+        {
+            Checkpoint::tidy(&run.checkpoints().join(folder), last, keep);
+        }
+    }
+    if trainer.step() < settings.steps {
+        // Where an earlier end of the run is left behind, its levels are those of another model.
+        let _ = std::fs::remove_file(run.file(LEVELS));
+    }
+    let log = Log::open(run, settings, from.as_ref().map(|(checkpoint, _)| &checkpoint.manifest))?;
     observer.begin("training", (settings.steps.saturating_sub(trainer.step())) as u64);
     let mut training = Run { plan, run, settings, hash: plan.training_hash(), log, observer };
     let outcome = training.steps(&mut trainer);
     observer.end();
     let loss = outcome?;
     let Run { log, .. } = &training;
-    if settings.validate.is_some() && (loss.is_some() || !run.file("levels.csv").is_file()) {
+    if settings.validate.is_some() && (loss.is_some() || !run.file(LEVELS).is_file()) {
         write_levels(plan, run, observer)?;
     }
     let validation = log.best().map(|best| best.loss);
@@ -79,13 +94,13 @@ impl Run<'_> {
                 && step.is_multiple_of(validate.every)
             {
                 let loss = trainer.validate(x0);
-                if self.log.validated(step, loss)? {
-                    self.save(trainer, "best", 1)?;
+                if self.log.validated(loss, &trainer.checkpoint(&self.hash))? {
+                    self.save(trainer, BEST, 1)?;
                 }
             }
             let ends = step == self.settings.steps || self.is_stale(step);
             if self.settings.snapshot_every.is_some_and(|every| step.is_multiple_of(every) || ends) {
-                trainer.snapshot(&self.hash).save(&self.run.checkpoints().join("snapshots"), usize::MAX)?;
+                trainer.snapshot(&self.hash).save(&self.run.checkpoints().join(SNAPSHOTS), usize::MAX)?;
             }
             self.observer.advance(1);
             let stopped = self.observer.stopped();

@@ -309,6 +309,47 @@ fn values_that_do_not_fit() {
 }
 
 #[test]
+fn metrics_that_cannot_be_told_what_they_need() {
+    let metrics = "metrics: [sliced_wasserstein, mmd, energy_distance]";
+    says(
+        metrics,
+        "metrics: [mmd, kl]",
+        "moons.yaml:22: compare.metrics[1]: kl needs data with a density in closed form, and two_moons has none; \
+         choose gaussian, gaussian_mixture, eight_gaussians, circles, rings or funnel, with noise in every direction, \
+         or write `{kl: {against: sample}}` to compare with the reference data",
+    );
+    says(
+        metrics,
+        "metrics: [mode_weights]",
+        "moons.yaml:22: compare.metrics[0]: mode_weights needs data with modes in closed form, and two_moons has none; \
+         choose eight_gaussians or a gaussian_mixture of several components, with covariances of full rank",
+    );
+    says(
+        metrics,
+        "metrics: [mmd, {mmd: {bandwidth: 1}}]",
+        "moons.yaml:22: compare.metrics[1]: metrics[0] is mmd already; \
+         keep one of them: results are listed by name",
+    );
+    says(
+        "  metrics: [sliced_wasserstein, mmd, energy_distance]\n",
+        "  metrics: [{kl: {against: sample, neighbors: 9}}]\n  count: 10\n",
+        "moons.yaml:23: compare.count: 10 points are too few for kl; write at least 11",
+    );
+    says(
+        metrics,
+        "metrics: [{optimal_transport: {points: 5000}}]",
+        "moons.yaml:22: compare.metrics[0].optimal_transport.points: 5000 is not between 2 and 2000; \
+         write at most 2000: time grows with the cube, memory with the square",
+    );
+    says(
+        metrics,
+        "metrics: [{mode_coverage: {within: 1}}]",
+        "moons.yaml:22: compare.metrics[0].mode_coverage.within: 1 is not between 0 and 1; write a share such as 0.999",
+    );
+    assert!(parse(&with(metrics, "metrics: [{kl: {against: sample}}, trajectory_error, classifier]"), &[]).is_ok());
+}
+
+#[test]
 fn gaussians_that_are_none() {
     for (written, said) in [
         (

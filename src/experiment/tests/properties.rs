@@ -11,6 +11,14 @@ use crate::{data, metric, model, sde, solve, train};
 use proptest::option;
 use proptest::prelude::*;
 
+fn column() -> impl Strategy<Value = data::Column> {
+    prop_oneof![any::<String>().prop_map(data::Column::Name), (0usize..1000).prop_map(data::Column::Position)]
+}
+
+fn cell() -> impl Strategy<Value = data::Cell> {
+    prop_oneof![any::<String>().prop_map(data::Cell::Text), (-1e6..1e6).prop_map(data::Cell::Number)]
+}
+
 fn data() -> impl Strategy<Value = DataSpec> {
     prop_oneof![
         (0.0..1.0).prop_map(|noise| DataSpec::TwoMoons(data::TwoMoons { noise })),
@@ -18,6 +26,15 @@ fn data() -> impl Strategy<Value = DataSpec> {
         prop::collection::vec((-1e3..1e3, 0.0..1e3), 1..5).prop_map(|entries| {
             let (mean, spectrum) = entries.into_iter().unzip();
             DataSpec::Gaussian(data::Gaussian { mean, spectrum: Some(spectrum), covariance: None })
+        }),
+        (column(), column(), cell(), 0.0..0.99).prop_map(|(first, second, cell, validation)| {
+            DataSpec::Table(data::Table {
+                file: "a.csv".into(),
+                columns: (first != second).then_some(vec![first, second]),
+                filter: [("kind".to_owned(), cell)].into(),
+                validation,
+                ..Default::default()
+            })
         }),
         (0.01..0.99, -1.0..1.0).prop_map(|(weight, c)| {
             DataSpec::GaussianMixture(data::GaussianMixture {
@@ -127,7 +144,12 @@ fn spec() -> impl Strategy<Value = Spec> {
         |((name, description, seed), data, sde, model, train, sample, compare)| {
             let train = matches!(model, ModelSpec::Learned(_)).then_some(train);
             let known = DataSpec::EightGaussians(Default::default());
-            let data = if train.is_none() && data.build().unwrap().law().is_none() { known } else { data };
+            let data = if train.is_none() && data.without_files().ok().flatten().is_none_or(|data| data.law().is_none())
+            {
+                known
+            } else {
+                data
+            };
             Spec { name, description, seed, data, sde, model, train, sample, compare }
         },
     )

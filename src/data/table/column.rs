@@ -1,0 +1,109 @@
+//! How an experiment names a column, and a value in one.
+
+use std::fmt;
+
+use serde::de::{Deserializer, Error, Visitor};
+use serde::{Deserialize, Serialize};
+
+/// A column, by its name or by its position from 0.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[serde(untagged)]
+pub enum Column {
+    /// The name in the first line of the file.
+    Name(String),
+    /// The position from 0.
+    Position(usize),
+}
+
+impl fmt::Display for Column {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Column::Name(name) => write!(f, "column `{name}`"),
+            Column::Position(position) => write!(f, "column {position}"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Column {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NameOrPosition;
+
+        impl Visitor<'_> for NameOrPosition {
+            type Value = Column;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("a column; write its name, or its position from 0")
+            }
+
+            fn visit_str<E: Error>(self, name: &str) -> Result<Column, E> {
+                Ok(Column::Name(name.to_owned()))
+            }
+
+            fn visit_u64<E: Error>(self, position: u64) -> Result<Column, E> {
+                Ok(Column::Position(position as usize))
+            }
+
+            fn visit_i64<E: Error>(self, position: i64) -> Result<Column, E> {
+                let negative = |_| E::custom(format_args!("{position} is negative; count the columns from 0"));
+                usize::try_from(position).map(Column::Position).map_err(negative)
+            }
+        }
+
+        deserializer.deserialize_any(NameOrPosition)
+    }
+}
+
+/// A value that a row may have in a column.
+#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
+#[serde(untagged)]
+pub enum Cell {
+    /// This number, however it is written.
+    Number(f64),
+    /// This text, but for space around it.
+    Text(String),
+}
+
+impl fmt::Display for Cell {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Cell::Number(number) => number.fmt(f),
+            Cell::Text(text) => write!(f, "`{text}`"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Cell {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NumberOrText;
+
+        impl Visitor<'_> for NumberOrText {
+            type Value = Cell;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("a value of the column; write a text or a number")
+            }
+
+            fn visit_bool<E: Error>(self, value: bool) -> Result<Cell, E> {
+                Ok(Cell::Text(value.to_string()))
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Cell, E> {
+                Ok(Cell::Text(text.to_owned()))
+            }
+
+            fn visit_u64<E: Error>(self, number: u64) -> Result<Cell, E> {
+                Ok(Cell::Number(number as f64))
+            }
+
+            fn visit_i64<E: Error>(self, number: i64) -> Result<Cell, E> {
+                Ok(Cell::Number(number as f64))
+            }
+
+            fn visit_f64<E: Error>(self, number: f64) -> Result<Cell, E> {
+                Ok(Cell::Number(number))
+            }
+        }
+
+        deserializer.deserialize_any(NumberOrText)
+    }
+}

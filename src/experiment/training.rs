@@ -1,0 +1,98 @@
+//! The part of a plan that is about training: from settings to a trainer, and from a checkpoint to a model.
+
+use std::path::Path;
+
+use tch::{Kind, Tensor};
+
+use super::choices::EmaSpec;
+use super::model_spec::ModelSpec;
+use super::plan::Plan;
+use crate::data::Part;
+use crate::error::Result;
+use crate::model::Builder;
+use crate::rng::{Purpose, Stream};
+use crate::score::Model;
+use crate::train::{Checkpoint, Learner, Objective, Snapshots, Trainer, TrainerSettings, Uncertainty};
+
+impl Plan {
+    /// What is trained, at its initial parameters.
+    ///
+    /// # Errors
+    /// When the network is not made for the data.
+    fn learner(&self, uncertainty: Option<Uncertainty>) -> Result<Learner> {
+        let (network, mut builder) = self.build_network(Builder::new(self.spec.seed, self.compute.device))?;
+        let uncertainty = uncertainty.map(|uncertainty| uncertainty.build(self.spec.seed, &mut builder));
+        Ok(Learner { network, uncertainty, parameters: builder.finish() })
+    }
+
+    /// A training run at step 0.
+    ///
+    /// # Errors
+    /// When the network is not made for the data.
+    pub fn trainer(&self) -> Result<Trainer> {
+        let (Some(train), ModelSpec::Learned(model)) = (&self.spec.train, &self.spec.model) else {
+            panic!("this model is not trained")
+        };
+        let settings = TrainerSettings {
+            steps: train.steps,
+            batch: train.batch,
+            optimizer: train.optimizer.build(),
+            schedule: train.schedule.build(),
+            warmup: train.warmup,
+            clip: train.clip,
+            averages: train.ema.0.iter().map(EmaSpec::build).collect(),
+            seed: self.spec.seed,
+        };
+        let (sigma_data, weighting) = (self.sigma_data(), train.weighting.build());
+        let objective = Objective {
+            sde: self.sde.clone(),
+            time: train.time.build(&*self.sde, &*weighting, sigma_data),
+            strata: train.quantiles.strata(train.batch),
+            weighting,
+            prediction: model.predict,
+            sigma_data,
+            seed: self.spec.seed,
+        };
+        let learner = self.learner(train.uncertainty)?;
+        Ok(Trainer::new(settings, objective, self.shared_data().clone(), learner, self.compute.workers.clone()))
+    }
+
+    /// The trained model of a checkpoint, with the averaged parameters that `sample.ema` asks for.
+    ///
+    /// # Errors
+    /// When the checkpoint cannot be read or is of another experiment.
+    pub fn trained(&self, manifest: &Path) -> Result<Box<dyn Model>> {
+        let Some(train) = &self.spec.train else { panic!("an exact model has no checkpoint") };
+        let hash = self.training_hash();
+        let checkpoint = Checkpoint::load(manifest, &hash)?;
+        let (network, parameters) = self.network()?;
+        let wanted = self.spec.sample.ema.as_ref().unwrap_or(&train.ema.0[0]);
+        match (train.ema.0.iter().position(|tracked| tracked == wanted), wanted) {
+            (None, EmaSpec::Power(wanted)) => {
+                let power = |(i, average): (usize, &EmaSpec)| match average {
+                    EmaSpec::Power(power) => Some((i, *power)),
+                    EmaSpec::HalfLife(_) => None,
+                };
+                let tracked = train.ema.0.iter().enumerate().filter_map(power).collect();
+                // Beside the last checkpoints, one folder up from the best.
+                let folders = manifest.ancestors().skip(1).take(2).map(|folder| folder.join("snapshots"));
+                let folder = folders.clone().find(|folder| folder.is_dir()).or(folders.into_iter().next());
+                let snapshots = Snapshots { folder: &folder.unwrap_or_default(), experiment: &hash, tracked };
+                snapshots.average(*wanted, checkpoint.manifest.step, &parameters)?;
+            }
+            (place, _) => {
+                let buffer = format!("ema.{}", place.expect("the experiment was checked"));
+                for (name, mut value) in parameters.named(&parameters.flat()) {
+                    checkpoint.copy(&format!("{buffer}/{name}"), &mut value)?;
+                }
+            }
+        }
+        Ok(self.around(network, checkpoint.manifest.sigma_data))
+    }
+
+    /// The points on which the loss of training is validated `[≤ count, D…]`, float32 on the device.
+    pub fn validation(&self, count: usize) -> Tensor {
+        let points = self.data().sample(Part::HeldOut, Stream::new(self.spec.seed, Purpose::Validation), 0, count);
+        points.to_kind(Kind::Float).to_device(self.compute.device)
+    }
+}
