@@ -193,7 +193,7 @@ fn processes() {
         ),
         (
             "sde: {vp: {beta_max: 1.0e+300}}",
-            "3: sde.vp: at t_min = 0.001 the noise level σ/α is inf; choose values nearer to the defaults",
+            "3: sde.vp: at t_train = 0.00001 the noise level σ/α is inf; choose values nearer to the defaults",
         ),
         (
             "sde: {vp: {beta_min: 1.0e-300, beta_max: 1.0e-300}}",
