@@ -1,6 +1,6 @@
 //! YAML that is no YAML: what the parser says, in plain words.
 
-use super::tree::{TOO_MUCH, Tree};
+use super::tree::{TOO_MUCH, Tree, plain};
 use crate::error::Fault;
 
 /// A text that is no YAML.
@@ -90,6 +90,7 @@ const REASONS: &[(&str, &str, &str)] = &[
     (TOO_MUCH, "more than 64 MiB of values, each use of an alias counted", "write less, and use fewer aliases"),
     ("repetition limit exceeded", "aliases that repeat each other without end", "write the values out"),
     ("deserializing from YAML containing more than one document", "a second document after `---`", "keep one of them"),
+    ("invalid value", "a tag such as `!!float` on something else", "remove the tag"),
     ("invalid type: enum", "a tag such as `!this`, which means nothing here", "remove the tag"),
     ("invalid type", "a key that is not a word", "write `key: value`, and quote a text that starts with `{` or `[`"),
 ];
@@ -109,7 +110,7 @@ fn explain(text: &str, error: &serde_yaml::Error) -> Broken {
         Some((_, problem, remedy)) => Fault::new("", problem.replace("{began}", began(&message)), *remedy),
         None => Fault::new(
             "",
-            message.split(" at line ").next().unwrap_or_default(),
+            plain(message.split(" at line ").next().unwrap_or_default()),
             "look at the indentation, the brackets and the quotes around this place",
         ),
     };

@@ -238,6 +238,21 @@ fn broken_yaml() {
     );
     says("seed: 0", "seed: \u{7}", "moons.yaml:2:7: a control character; remove it");
     says("seed: 0", "---", "moons.yaml: a second document after `---`; keep one of them");
+    says(
+        "batch: 512",
+        "batch: !!int many",
+        "moons.yaml:10:10: a tag such as `!!float` on something else; remove the tag",
+    );
+    says(
+        "batch: 512",
+        &format!("batch: {}", "[".repeat(1000)),
+        "moons.yaml:10:522: more than 128 levels of nesting; flatten it",
+    );
+    says(
+        "batch: 512",
+        "batch: *nothing",
+        "moons.yaml:10:10: a `*name` without an `&name` before it; define the anchor first, or quote the text",
+    );
     says("sde: {", "sde: !this {", "moons.yaml:4:6: a tag such as `!this`, which means nothing here; remove the tag");
     says(
         "sde: {vp:",
