@@ -1,0 +1,100 @@
+//! What a training step costs, and what its parts do.
+//!
+//! The MLP 2 → 256 × 4 → 2 on two moons with EDM's process, loss and law of noise levels, clipping, AdamW and one moving
+//! average, on all cores. `--serve BATCH` instead answers each number of steps on standard input with a line
+//! `seconds peak`, the peak of resident memory being in KiB: `scripts/compare-pytorch` drives it so in turns with
+//! PyTorch.
+
+use std::hint::black_box;
+use std::io::BufRead;
+use std::sync::Arc;
+use std::time::Instant;
+
+use criterion::{BenchmarkId, Criterion, Throughput};
+use ornstein::data::{Toy, TwoMoons};
+use ornstein::model::{Builder, Mlp, Prediction};
+use ornstein::sde::Edm;
+use ornstein::tensor;
+use ornstein::threads::Workers;
+use ornstein::train::{
+    AdamW, Constant, EdmWeighting, HalfLife, Learner, LogNormal, Moments, Objective, Trainer, TrainerSettings,
+};
+use tch::{Device, Kind, Tensor};
+
+/// A run without an end at a batch of this size.
+fn trainer(batch: usize) -> Trainer {
+    let mut builder = Builder::new(0, Device::Cpu);
+    let network = Box::new(Mlp::default().build(2, 0, &mut builder));
+    let learner = Learner { network, uncertainty: None, parameters: builder.finish() };
+    let objective = Objective {
+        sde: Arc::new(Edm::default()),
+        time: Arc::new(LogNormal::default()),
+        strata: 1,
+        weighting: Arc::new(EdmWeighting {}),
+        prediction: Prediction::Edm,
+        sigma_data: 0.7,
+        seed: 0,
+    };
+    let settings = TrainerSettings {
+        steps: usize::MAX,
+        batch,
+        optimizer: AdamW::default(),
+        schedule: Arc::new(Constant {}),
+        warmup: 0,
+        clip: Some(1.0),
+        averages: vec![Arc::new(HalfLife::default())],
+        seed: 0,
+    };
+    let workers = Workers::new(0).expect("threads can be started").into();
+    Trainer::new(settings, objective, Box::new(Toy(TwoMoons::default())), learner, workers)
+}
+
+/// The peak of resident memory in KiB, or 0 where the system does not tell it.
+fn peak() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}
+
+/// Makes as many steps as each line of standard input asks for.
+fn serve(batch: usize) {
+    let mut trainer = trainer(batch);
+    for line in std::io::stdin().lock().lines() {
+        let steps: usize = line.expect("standard input").trim().parse().expect("a number of steps");
+        let start = Instant::now();
+        for _ in 0..steps {
+            trainer.next().expect("a run without an end").expect("a finite loss");
+        }
+        println!("{} {}", start.elapsed().as_secs_f64(), peak());
+    }
+}
+
+fn main() {
+    tensor::keep_memory();
+    tch::set_num_threads(1);
+    let arguments: Vec<String> = std::env::args().collect();
+    if let Some(place) = arguments.iter().position(|argument| argument == "--serve") {
+        return serve(arguments[place + 1].parse().expect("--serve takes the size of a batch"));
+    }
+
+    let mut criterion = Criterion::default().configure_from_args().sample_size(20);
+    let mut group = criterion.benchmark_group("training step");
+    for batch in [512, 4096] {
+        let mut trainer = trainer(batch);
+        group.throughput(Throughput::Elements(batch as u64));
+        group.bench_function(BenchmarkId::from_parameter(batch), |b| b.iter(|| black_box(trainer.next())));
+    }
+    group.finish();
+    let mut group = criterion.benchmark_group("AdamW");
+    for count in [270_000, 10_000_000] {
+        let mut theta = Tensor::randn([count], (Kind::Float, Device::Cpu));
+        let gradient = theta.copy() * 1e-3;
+        let mut moments = Moments { first: theta.zeros_like(), second: theta.zeros_like() };
+        group.throughput(Throughput::Elements(count as u64));
+        group.bench_function(BenchmarkId::from_parameter(count), |b| {
+            b.iter(|| AdamW::default().step(&mut theta, &gradient, &mut moments, 10, 1.0));
+        });
+    }
+    group.finish();
+    criterion.final_summary();
+}
