@@ -17,7 +17,8 @@ use ornstein::sde::Edm;
 use ornstein::tensor;
 use ornstein::threads::Workers;
 use ornstein::train::{
-    AdamW, Constant, EdmWeighting, HalfLife, Learner, LogNormal, Moments, Objective, Trainer, TrainerSettings,
+    AdamW, Buffers, Constant, EdmWeighting, HalfLife, Learner, LogNormal, Moments, Objective, Trainer, TrainerSettings,
+    Update,
 };
 use tch::{Device, Kind, Tensor};
 
@@ -47,6 +48,20 @@ fn trainer(batch: usize) -> Trainer {
     };
     let workers = Workers::new(0).expect("threads can be started").into();
     Trainer::new(settings, objective, Box::new(Toy(TwoMoons::default())), learner, workers)
+}
+
+/// An update of `count` parameters and one moving average.
+fn updates(count: i64) -> impl FnMut() {
+    let workers = Workers::new(0).expect("threads can be started");
+    let mut theta = Tensor::randn([count], (Kind::Float, Device::Cpu));
+    let mut gradient = &theta * 1e-3;
+    let mut moments = Moments { first: theta.zeros_like(), second: theta.zeros_like() };
+    let mut averages = [theta.copy()];
+    let update = Update { scale: 0.5, adamw: AdamW::default().at(10, 1.0), weights: vec![1e-3] };
+    move || {
+        let (gradient, averages) = (&mut gradient, &mut averages[..]);
+        update.apply(Buffers { theta: &mut theta, gradient, moments: &mut moments, averages }, &workers);
+    }
 }
 
 /// The peak of resident memory in KiB, or 0 where the system does not tell it.
@@ -85,15 +100,12 @@ fn main() {
         group.bench_function(BenchmarkId::from_parameter(batch), |b| b.iter(|| black_box(trainer.next())));
     }
     group.finish();
-    let mut group = criterion.benchmark_group("AdamW");
+    // The update of large networks is bound by memory: 9 passes over P numbers with one moving average.
+    let mut group = criterion.benchmark_group("update");
     for count in [270_000, 10_000_000] {
-        let mut theta = Tensor::randn([count], (Kind::Float, Device::Cpu));
-        let gradient = theta.copy() * 1e-3;
-        let mut moments = Moments { first: theta.zeros_like(), second: theta.zeros_like() };
-        group.throughput(Throughput::Elements(count as u64));
-        group.bench_function(BenchmarkId::from_parameter(count), |b| {
-            b.iter(|| AdamW::default().step(&mut theta, &gradient, &mut moments, 10, 1.0));
-        });
+        let mut update = updates(count);
+        group.throughput(Throughput::Bytes(9 * 4 * count as u64));
+        group.bench_function(BenchmarkId::from_parameter(count), |b| b.iter(&mut update));
     }
     group.finish();
     criterion.final_summary();

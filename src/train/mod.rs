@@ -12,9 +12,10 @@ mod schedule;
 mod time;
 mod trainer;
 mod uncertainty;
+mod update;
 mod weighting;
 
-pub use adamw::{AdamW, Moments};
+pub use adamw::{AdamW, AdamWStep, Moments};
 pub use average::{Averaging, HalfLife, Power, Profile, reconstruct};
 pub use checkpoint::{Best, Checkpoint, Manifest, Window};
 pub use levels::{Level, Mean, losses_by_level};
@@ -24,4 +25,5 @@ pub use schedule::{Constant, Cosine, InverseSqrt, Schedule};
 pub use time::{Importance, ImportanceTable, LogNormal, Quantiles, TimeLaw, UniformLogSnr, UniformTime};
 pub use trainer::{Learner, Progress, Trainer, TrainerSettings};
 pub use uncertainty::{LogUncertainty, Uncertainty};
+pub use update::{Buffers, Update};
 pub use weighting::{EdmWeighting, Likelihood, MinSnr, P2, Simple, Unweighted, Weighting};
