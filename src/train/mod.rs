@@ -25,5 +25,5 @@ pub use schedule::{Constant, Cosine, InverseSqrt, Schedule};
 pub use time::{Importance, ImportanceTable, LogNormal, Quantiles, TimeLaw, UniformLogSnr, UniformTime};
 pub use trainer::{Learner, Progress, Trainer, TrainerSettings};
 pub use uncertainty::{LogUncertainty, Uncertainty};
-pub use update::{Buffers, Update};
+pub use update::{Buffers, Update, norm};
 pub use weighting::{EdmWeighting, Likelihood, MinSnr, P2, Simple, Unweighted, Weighting};

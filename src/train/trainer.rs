@@ -76,9 +76,12 @@ pub struct Trainer {
 /// The first of the examples of validation, which no training reaches: their times and perturbations are their own.
 const VALIDATION: u64 = 1 << 62;
 
-/// Examples whose gradient one thread computes at a time on the CPU. It does not depend on the number of threads, so
-/// that the sum does not either.
-const PART: i64 = 128;
+/// Examples whose gradient one thread computes at a time on the CPU: an eighth of the batch, but enough that calling an
+/// operator costs little beside its work, and few enough that what it reads is still in a cache. It does not depend on
+/// the number of threads, so that the sum over parts does not either.
+fn part_of(batch: i64) -> i64 {
+    (batch / 8).clamp(128, 512)
+}
 
 /// One thread's share of a step.
 struct Part {
@@ -191,7 +194,7 @@ impl Trainer {
     fn parts(&self, x0: &Tensor, first: u64) -> impl Iterator<Item = Part> + Send + use<> {
         let batch = x0.size()[0];
         // A GPU has its own parallelism.
-        let size = if x0.device() == Device::Cpu { PART } else { batch };
+        let size = if x0.device() == Device::Cpu { part_of(batch) } else { batch };
         let part = |start: i64| Part {
             network: self.learner.network.share(),
             uncertainty: self.learner.uncertainty.as_ref().map(LogUncertainty::share),
@@ -275,6 +278,11 @@ impl Iterator for Trainer {
     type Item = Result<Progress>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        (self.step < self.settings.steps).then(|| self.advance())
+        let workers = self.workers.clone();
+        (self.step < self.settings.steps).then(|| match self.learner.parameters.flat().device() {
+            // On a worker from end to end: none is woken twice in a step.
+            Device::Cpu => workers.install(|| self.advance()),
+            _ => self.advance(),
+        })
     }
 }
