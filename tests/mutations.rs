@@ -181,7 +181,7 @@ fn change(text: String, rng: &mut Xoshiro256PlusPlus) -> String {
     }
     let (i, j) = (rng.random_range(0..lines.len()), rng.random_range(0..lines.len()));
     let strange = STRANGE.choose(rng).expect("there are some").to_string();
-    match rng.random_range(0..16) {
+    match rng.random_range(0..20) {
         0 => drop(lines.remove(i)),
         1 => lines.insert(j, lines[i].clone()),
         2 => lines.swap(i, j),
@@ -201,7 +201,12 @@ fn change(text: String, rng: &mut Xoshiro256PlusPlus) -> String {
             lines[i] = replace_scalar(&lines[i], &long, rng);
         }
         13 => lines.insert(i, strange),
-        14 => {
+        // Another value of a kind that is often right.
+        14..=17 => {
+            let mild = ["1", "2", "3", "16", "0.5", "0.25", "1.5", "10.0"].choose(rng).expect("some");
+            lines[i] = replace_scalar(&lines[i], mild, rng);
+        }
+        18 => {
             // Deep nesting, block or flow, closed or not.
             let depth = rng.random_range(1..3000);
             let (open, close) =

@@ -354,7 +354,7 @@ mod tests {
     #[test]
     fn no_more_is_measured_than_there_is_time_for() {
         assert_eq!(affordable(512, 8, 1e-3, STEP), 512);
-        assert_eq!(affordable(512, 8, 0.1, STEP), 12);
+        assert_eq!(affordable(512, 8, 0.125, STEP), 9);
         assert_eq!(affordable(512, 8, 5.0, STEP), 8);
     }
 

@@ -92,7 +92,10 @@ pub trait Sde: Debug + Send + Sync {
 fn check_span(span: Span, end: f64) -> Result<(), Fault> {
     let Span { t_min, t_train, t_max, .. } = span;
     if !(t_max > 0.0 && t_max <= end) {
-        let remedy = format!("write a time between t_min and {end}");
+        let remedy = match end {
+            f64::MAX => "write a time greater than t_min".to_owned(),
+            end => format!("write a time between t_min and {end}"),
+        };
         return Err(Fault::new("t_max", format!("{t_max} is not a time of this process"), remedy));
     }
     if !(t_min > 0.0 && t_min < t_max) {

@@ -161,7 +161,8 @@ fn implausible(path: &Path) -> std::io::Result<Option<&'static str>> {
     };
     let header = match header.get(..length as usize) {
         Some(header) if length as usize <= LONGEST => String::from_utf8_lossy(header),
-        _ => return Ok(Some("its header is longer than the file, or than any that numpy writes")),
+        None if length as usize <= LONGEST => return Ok(None),
+        _ => return Ok(Some("its header is longer than any that numpy writes")),
     };
     // Exactly as numpy writes it, so that this and the reader see the same shape.
     let shape = match header.split_once("'shape': (").and_then(|(_, rest)| rest.split_once(')')) {
