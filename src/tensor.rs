@@ -62,6 +62,20 @@ pub fn combine(a: f64, x: &Tensor, b: f64, y: &Tensor) -> Tensor {
     out
 }
 
+/// The numbers of a contiguous float32 tensor on the CPU, in place.
+///
+/// # Safety
+/// Tensors share memory with their views and other handles: nothing else may use it while the slice lives.
+///
+/// # Panics
+/// When the tensor is of another kind, elsewhere, or has gaps.
+pub unsafe fn floats_mut(x: &mut Tensor) -> &mut [f32] {
+    assert!(x.kind() == Kind::Float && x.device() == Device::Cpu && x.is_contiguous(), "not plain float32 memory");
+    // SAFETY: a contiguous float32 tensor on the CPU is numel floats from data_ptr on, which live as long as `x`; the
+    // caller answers for other handles.
+    unsafe { std::slice::from_raw_parts_mut(x.data_ptr().cast(), x.numel()) }
+}
+
 /// Keeps the memory of freed tensors; to be called once, when a program starts.
 ///
 /// glibc returns every large tensor to the kernel when it is freed, so that each step pays page faults for all of them

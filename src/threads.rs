@@ -3,6 +3,11 @@
 //! LibTorch's own OpenMP threads collapse when cores are shared with other work; chunks that run side by side do not,
 //! and keep their activations in cache.
 
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use rayon::prelude::*;
+
 use crate::error::{Error, Result};
 
 /// A pool whose threads run LibTorch operators on themselves alone.
@@ -44,5 +49,50 @@ impl Workers {
     /// Runs rayon work on these threads.
     pub fn install<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
         self.pool.install(work)
+    }
+
+    /// Does `work` on the items side by side and hands each result to `take` in the order of the items, so that a sum of
+    /// floating-point numbers does not depend on the number of threads.
+    ///
+    /// Items are begun in their order, so that few results wait for their turn at a time, however many there are.
+    pub fn in_order<I: Send, R: Send>(
+        &self,
+        items: impl Iterator<Item = I> + Send,
+        work: impl Fn(I) -> R + Sync,
+        take: impl FnMut(R) + Send,
+    ) {
+        let turns = Mutex::new((0, BTreeMap::new(), take));
+        let each = |(i, item)| {
+            let result = work(item);
+            let mut turns = turns.lock().expect("a panic of another worker ends the work");
+            let (next, waiting, take) = &mut *turns;
+            waiting.insert(i, result);
+            while let Some(result) = waiting.remove(&*next) {
+                take(result);
+                *next += 1;
+            }
+        };
+        self.install(|| items.enumerate().par_bridge().for_each(each));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn results_are_taken_in_order_on_any_number_of_threads() {
+        for threads in [1, 3] {
+            let mut taken = Vec::new();
+            // Later items are done sooner.
+            let work = |i: u64| {
+                std::thread::sleep(Duration::from_micros(50 * (20 - i)));
+                i
+            };
+            Workers::new(threads).expect("threads").in_order(0..20, work, |i| taken.push(i));
+            assert!(taken.into_iter().eq(0..20), "{threads} threads");
+        }
     }
 }

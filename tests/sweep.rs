@@ -147,7 +147,8 @@ fn sweeps_that_cannot_be() {
     check(
         "sweep: {train.stepps: [1, 2]}",
         "sweep.yaml:7: sweep.train.stepps[0]: unknown key `stepps`; did you mean `steps`? allowed: steps, batch, time, \
-         weighting, optimizer, warmup, clip, ema, log_every, checkpoint_every",
+         quantiles, weighting, uncertainty, optimizer, schedule, warmup, clip, ema, log_every, validate, early_stop, \
+         checkpoint_every, keep, snapshot_every",
     );
     check(
         "sweep:\n  sde: [vp]\n  train.steps: [1, many]",

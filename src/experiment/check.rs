@@ -1,5 +1,7 @@
 //! What an experiment may not say although each of its values has the right type.
 
+use std::cmp::Ordering;
+
 use super::choices::{EmaSpec, GridSpec, MetricSpec, PredictorCorrector, SolverSpec};
 use super::model_spec::ModelSpec;
 use super::spec::{CompareSpec, FLOOR, LearnedModel, SampleSpec, Spec, Which};
@@ -96,7 +98,7 @@ fn check_levels(sde: &dyn Sde) -> Result<(), Fault> {
 fn check_grid(grid: &GridSpec, sde: &dyn Sde, steps: usize) -> Result<(), Fault> {
     let times = grid.times(sde, steps)?;
     // Not `<=`, which a NaN would escape.
-    match times.windows(2).position(|pair| !(pair[0] > pair[1])) {
+    match times.windows(2).position(|pair| pair[0].partial_cmp(&pair[1]) != Some(Ordering::Greater)) {
         None => Ok(()),
         Some(i) => Err(Fault::new(
             "",

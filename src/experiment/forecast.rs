@@ -21,7 +21,7 @@ use super::plan::{Choice, Effort, Plan};
 use super::train_spec::TrainSpec;
 use crate::error::Result;
 use crate::solve::{Grid, Schedule, UniformGrid, prior};
-use crate::train::PART;
+use crate::train::part_of;
 
 /// What a run will take.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -180,7 +180,7 @@ fn measure_training(plan: &Plan, train: &TrainSpec) -> Result<Probe> {
     };
     let workers = plan.compute.workers.count();
     let parallel = |batch: usize| match plan.compute.device {
-        Device::Cpu => load(batch, PART as usize, workers),
+        Device::Cpu => load(batch, part(batch), workers),
         _ => batch as f64,
     };
     let few = train.batch.min(FEW);
@@ -300,9 +300,10 @@ impl Bytes {
         })
     }
 
-    /// What a step takes beside activations: the gradient of each part of the batch, and what AdamW needs in passing.
+    /// What a step takes beside activations: the gradient, and those of the parts of the batch that are at work or wait
+    /// for their turn.
     fn step(&self, batch: usize) -> f64 {
-        self.buffer * (batch.div_ceil(PART as usize) + 3) as f64
+        self.buffer * (batch.div_ceil(part(batch)).min(self.workers + 1) + 1) as f64
     }
 
     /// Less than this the run cannot take.
@@ -322,7 +323,12 @@ impl Bytes {
 
 /// The examples whose gradients are computed at the same time.
 fn at_once(batch: usize, workers: usize) -> usize {
-    batch.min(PART as usize * workers)
+    batch.min(part(batch) * workers)
+}
+
+/// The examples of a batch whose gradient one thread computes at a time.
+fn part(batch: usize) -> usize {
+    part_of(batch as i64) as usize
 }
 
 /// Bytes for people.

@@ -106,7 +106,7 @@ impl RunDir {
     /// # Errors
     /// When its experiment.yaml cannot be read.
     pub fn is_of(&self, plan: &Plan) -> Result<bool> {
-        Ok(self.spec()?.training_hash() == plan.training_hash())
+        Ok(self.spec()?.training_hash() == plan.spec.training_hash())
     }
 
     /// Its experiment.

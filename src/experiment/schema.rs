@@ -182,7 +182,7 @@ impl<'a> Shape<'a> {
     }
 
     /// The name that a map here chooses, if it chooses one.
-    pub fn choice<'m>(self, map: &'m [(String, Tree)]) -> Option<&'m str> {
+    pub fn choice(self, map: &[(String, Tree)]) -> Option<&str> {
         match map {
             [(name, _)] if self.names().contains(&name.as_str()) => Some(name),
             _ => None,

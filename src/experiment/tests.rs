@@ -1,5 +1,6 @@
 //! An experiment that is as it should be; beside it, what is said of others.
 
+mod limits;
 mod messages;
 mod overrides;
 mod properties;

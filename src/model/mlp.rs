@@ -102,22 +102,25 @@ impl Network for MlpNetwork {
     fn forward(&self, x: &Tensor, noise: &Tensor, condition: &Condition, _train: bool) -> Tensor {
         assert!(condition.is_empty(), "an MLP cannot be told a condition");
         let features = embedding::features(noise, &self.frequencies);
-        let shifts = self.project.forward(&self.embed.forward(&features).silu());
+        // b_l joins the bias of T_l, so that all are added at once.
+        let biases: Vec<&Tensor> = self.layers.iter().map(|layer| &layer.bias).collect();
+        let bias = &self.project.bias + Tensor::cat(&biases, 0);
+        let shifts = self.embed.forward(&features).silu().linear(&self.project.weight, Some(&bias));
         let shifts = shifts.chunk(self.layers.len() as i64, 1);
         let mut h: Option<Tensor> = None;
         for (layer, shift) in self.layers.iter().zip(&shifts) {
             let input = h.as_ref().unwrap_or(x);
-            let bias = shift + &layer.bias;
-            let z = if bias.size()[0] == 1 {
+            let z = if shift.size()[0] == 1 {
                 // One noise level: the shift is a bias, added inside the matrix product.
-                input.linear(&layer.weight, Some(&bias.squeeze_dim(0)))
+                input.linear(&layer.weight, Some(&shift.squeeze_dim(0)))
             } else {
-                bias.addmm(input, &layer.weight.tr())
+                shift.addmm(input, &layer.weight.tr())
             };
-            h = Some(match h {
-                None => z.silu(),
-                Some(h) => h + z.silu(),
-            });
+            let mut next = z.silu();
+            if let Some(h) = &h {
+                next += h;
+            }
+            h = Some(next);
         }
         self.out.forward(&h.expect("an MLP has at least one layer"))
     }

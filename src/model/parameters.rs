@@ -98,7 +98,8 @@ impl Parameters {
         Leaves(self.entries.iter().map(|(_, value)| value.shallow_clone()).collect())
     }
 
-    fn views(&self, buffer: &Tensor) -> Vec<Tensor> {
+    /// Each parameter's part of `buffer` `[P]`, in its shape.
+    pub fn views(&self, buffer: &Tensor) -> Vec<Tensor> {
         let mut start = 0;
         let view = |(_, value): &(String, Tensor)| {
             let count = value.numel() as i64;
@@ -114,9 +115,8 @@ impl Parameters {
 pub struct Leaves(Vec<Tensor>);
 
 impl Leaves {
-    /// ∂loss/∂parameters as one vector `[P]`.
-    pub fn gradient(&self, loss: &Tensor) -> Tensor {
-        let parts = Tensor::run_backward(&[loss], &self.0, false, false);
-        Tensor::cat(&parts.iter().map(|part| part.reshape(-1)).collect::<Vec<_>>(), 0)
+    /// ∂loss/∂parameter of each parameter, in its shape and in the order of [`Parameters::views`].
+    pub fn gradient(&self, loss: &Tensor) -> Vec<Tensor> {
+        Tensor::run_backward(&[loss], &self.0, false, false)
     }
 }

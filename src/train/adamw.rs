@@ -57,43 +57,34 @@ pub struct Moments {
 }
 
 impl AdamW {
-    /// Step `k` (from 1) on `theta` `[P]` in place, with learning rate `scale` × lr.
-    pub fn step(&self, theta: &mut Tensor, gradient: &Tensor, moments: &mut Moments, k: usize, scale: f64) {
-        let rate = self.lr * scale;
-        // lerp(m, g, 1 − β) = β m + (1 − β) g.
-        let _ = moments.first.lerp_(gradient, 1.0 - self.beta1);
-        let _ = moments.second.lerp_(&gradient.square(), 1.0 - self.beta2);
+    /// The numbers of step `k` (from 1) with learning rate `scale` × lr.
+    pub fn at(&self, k: usize, scale: f64) -> AdamWStep {
         let correction = |beta: f64| 1.0 - beta.powi(k.min(i32::MAX as usize) as i32);
-        let root = (&moments.second / correction(self.beta2)).sqrt_() + self.eps;
-        if self.weight_decay > 0.0 {
-            *theta *= 1.0 - rate * self.weight_decay;
+        AdamWStep {
+            first: 1.0 - self.beta1,
+            second: 1.0 - self.beta2,
+            debias: 1.0 / correction(self.beta2),
+            eps: self.eps,
+            rate: self.lr * scale / correction(self.beta1),
+            shrink: self.lr * scale * self.weight_decay,
         }
-        let update = &moments.first / root * (rate / correction(self.beta1));
-        *theta -= update;
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Against the update written out for one number in f64.
-    #[test]
-    fn steps_follow_the_algorithm() {
-        let adamw = AdamW { lr: 0.1, weight_decay: 0.01, ..AdamW::default() };
-        let mut theta = Tensor::from_slice(&[1.0f64, -2.0]);
-        let mut moments = Moments { first: theta.zeros_like(), second: theta.zeros_like() };
-        let (mut p, mut m, mut v) = ([1.0f64, -2.0], [0.0f64; 2], [0.0f64; 2]);
-        for k in 1..=20 {
-            let g = p.map(|p| 2.0 * p + (k as f64).sin());
-            adamw.step(&mut theta, &Tensor::from_slice(&g), &mut moments, k, 0.5);
-            for i in 0..2 {
-                m[i] = 0.9 * m[i] + 0.1 * g[i];
-                v[i] = 0.999 * v[i] + 0.001 * g[i] * g[i];
-                let (mh, vh) = (m[i] / (1.0 - 0.9f64.powi(k as i32)), v[i] / (1.0 - 0.999f64.powi(k as i32)));
-                p[i] -= 0.05 * (mh / (vh.sqrt() + 1e-8) + 0.01 * p[i]);
-                assert!((theta.double_value(&[i as i64]) - p[i]).abs() < 1e-12);
-            }
-        }
-    }
+/// One step of [`AdamW`] as the numbers in
+/// m ← m + `first` (g − m),  v ← v + `second` (g² − v),  θ ← θ − `rate` m/(√(`debias` v) + `eps`) − `shrink` θ.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AdamWStep {
+    /// 1 − β₁.
+    pub first: f64,
+    /// 1 − β₂.
+    pub second: f64,
+    /// 1/(1 − β₂ᵏ).
+    pub debias: f64,
+    /// ε.
+    pub eps: f64,
+    /// lr/(1 − β₁ᵏ).
+    pub rate: f64,
+    /// lr × weight decay.
+    pub shrink: f64,
 }

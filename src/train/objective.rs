@@ -86,7 +86,7 @@ impl Objective {
     fn ask(&self, x0: &Tensor, first: u64) -> Question {
         let batch = x0.size()[0] as u64;
         // For each example: c_in x_t = a x₀ + b ε, the target c x₀ + d ε, its weight, and c_noise.
-        let mut columns = [(); 6].map(|()| Vec::with_capacity(batch as usize));
+        let mut rows = Vec::with_capacity(6 * batch as usize);
         for n in first..first + batch {
             let t = self.time_of(n);
             let k = self.sde.kernel(t);
@@ -94,13 +94,15 @@ impl Objective {
             let (c, d) = row.target(k);
             let of_denoiser = self.weighting.of_denoiser(&*self.sde, t, self.sigma_data);
             let weight = of_denoiser * self.time.correction(&*self.sde, t) * row.out * row.out;
-            let values = [row.input * k.alpha, row.input * k.sigma, c, d, weight, row.noise];
-            columns.iter_mut().zip(values).for_each(|(column, value)| column.push(value));
+            rows.extend([row.input * k.alpha, row.input * k.sigma, c, d, weight, row.noise]);
         }
-        let [a, b, c, d, weight, noise] = columns.map(|column| tensor::per_sample(&column, x0));
+        let mut shape = vec![1; x0.dim() + 1];
+        shape[..2].copy_from_slice(&[batch as i64, 6]);
+        let columns = tensor::from_f64(rows, &shape, (x0.kind(), x0.device())).unbind(1);
+        let [a, b, c, d, weight, noise] = columns.try_into().expect("six columns");
         let epsilon = tensor::normals(Stream::new(self.seed, Purpose::Perturbation), first, 0, x0);
         let input = x0 * a + &epsilon * b;
         let target = x0 * c + epsilon * d;
-        Question { input, noise: noise.view(-1), target, weight }
+        Question { input, noise: noise.flatten(0, -1), target, weight }
     }
 }

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use rayon::prelude::*;
 use tch::{Device, Kind, Tensor};
 
-use super::{AdamW, Averaging, Checkpoint, LogUncertainty, Mean, Moments, Objective, Schedule};
+use super::update::norm;
+use super::{AdamW, Averaging, Buffers, Checkpoint, LogUncertainty, Mean, Moments, Objective, Schedule, Update};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::model::{Condition, Leaves, Network, Parameters};
@@ -76,9 +76,12 @@ pub struct Trainer {
 /// The first of the examples of validation, which no training reaches: their times and perturbations are their own.
 const VALIDATION: u64 = 1 << 62;
 
-/// Examples whose gradient one thread computes at a time on the CPU. It does not depend on the number of threads, so
-/// that the sum does not either.
-pub const PART: i64 = 128;
+/// Examples whose gradient one thread computes at a time on the CPU: an eighth of the batch, but enough that calling an
+/// operator costs little beside its work, and few enough that what it reads is still in a cache. It does not depend on
+/// the number of threads, so that the sum over parts does not either.
+pub fn part_of(batch: i64) -> i64 {
+    (batch / 8).clamp(128, 512)
+}
 
 /// One thread's share of a step.
 struct Part {
@@ -177,21 +180,21 @@ impl Trainer {
         let mut flat = self.learner.parameters.flat();
         let kept = flat.copy();
         tch::no_grad(|| flat.copy_(&self.averages[0]));
-        let parts: Vec<Part> = self.parts(x0, VALIDATION);
         let work = |part: Part| {
             let losses = objective.losses(&*part.network, &part.x0, part.first, &Condition::default());
             tensor::to_array(&losses).into_iter().collect::<Vec<f64>>()
         };
-        let losses: Vec<Vec<f64>> = self.workers.install(|| parts.into_par_iter().map(work).collect());
+        let mut losses = Vec::new();
+        self.workers.in_order(self.parts(x0, VALIDATION), work, |part| losses.extend(part));
         tch::no_grad(|| flat.copy_(&kept));
-        Mean::of(&losses.concat())
+        Mean::of(&losses)
     }
 
     /// A batch `[B, …]` in parts for one thread each.
-    fn parts(&self, x0: &Tensor, first: u64) -> Vec<Part> {
+    fn parts(&self, x0: &Tensor, first: u64) -> impl Iterator<Item = Part> + Send + use<> {
         let batch = x0.size()[0];
         // A GPU has its own parallelism.
-        let size = if x0.device() == Device::Cpu { PART } else { batch };
+        let size = if x0.device() == Device::Cpu { part_of(batch) } else { batch };
         let part = |start: i64| Part {
             network: self.learner.network.share(),
             uncertainty: self.learner.uncertainty.as_ref().map(LogUncertainty::share),
@@ -199,29 +202,31 @@ impl Trainer {
             x0: x0.narrow(0, start, size.min(batch - start)),
             first: first + start as u64,
         };
-        (0..batch).step_by(size as usize).map(part).collect()
+        (0..batch).step_by(size as usize).map(part).collect::<Vec<_>>().into_iter()
     }
 
-    /// The loss of a batch and its gradient: parts of the batch side by side, each on one thread, summed in order.
+    /// The loss of a batch and its gradient `[P]`: parts of the batch side by side, each on one thread, summed in order.
     fn gradient(&self, x0: &Tensor, first: u64) -> (f64, Tensor) {
         let batch = x0.size()[0];
         let objective = &self.objective;
         let work = |part: Part| {
             let uncertainty = part.uncertainty.as_ref();
             let loss = objective.loss(&*part.network, uncertainty, &part.x0, part.first, &Condition::default());
-            let share = part.x0.size()[0] as f64 / batch as f64;
-            (loss.double_value(&[]) * share, part.leaves.gradient(&loss) * share)
+            let loss = loss * (part.x0.size()[0] as f64 / batch as f64);
+            (loss.double_value(&[]), part.leaves.gradient(&loss))
+        };
+        let (mut loss, gradient) = (0.0, self.learner.parameters.flat().zeros_like());
+        let mut sums = self.learner.parameters.views(&gradient);
+        let add = |(more, parts): (f64, Vec<Tensor>)| {
+            loss += more;
+            sums.iter_mut().zip(parts).for_each(|(sum, part)| *sum += part);
         };
         let parts = self.parts(x0, first);
-        let results: Vec<(f64, Tensor)> = match parts.len() {
-            1 => parts.into_iter().map(work).collect(),
-            _ => self.workers.install(|| parts.into_par_iter().map(work).collect()),
-        };
-        let sum = results.into_iter().reduce(|(loss, mut gradient), (more, other)| {
-            gradient += other;
-            (loss + more, gradient)
-        });
-        sum.expect("a batch has at least one example")
+        match x0.device() {
+            Device::Cpu => self.workers.in_order(parts, work, add),
+            _ => parts.map(work).for_each(add),
+        }
+        (loss, gradient)
     }
 
     /// A step on `batch` examples, to see what it takes. A run that made one is none to go on with.
@@ -248,8 +253,8 @@ impl Trainer {
         let mut theta = self.learner.parameters.flat();
         let options: (Kind, Device) = (Kind::Float, theta.device());
         let x0 = self.data.draw(Stream::new(seed, Purpose::Data), first, batch).to_kind(options.0).to_device(options.1);
-        let (loss, gradient) = self.gradient(&x0, first);
-        let norm = gradient.norm().double_value(&[]);
+        let (loss, mut gradient) = self.gradient(&x0, first);
+        let norm = norm(&gradient, &self.workers);
         let step = self.step + 1;
         if !(loss.is_finite() && norm.is_finite()) {
             // Nothing is updated: the parameters are still those that made it.
@@ -257,16 +262,13 @@ impl Trainer {
         }
         self.step = step;
         let scale = (step as f64 / self.settings.warmup.max(1) as f64).min(1.0) * self.settings.schedule.scale(step);
-        tch::no_grad(|| {
-            let gradient = match clip {
-                Some(most) if norm > most => gradient * (most / norm),
-                _ => gradient,
-            };
-            optimizer.step(&mut theta, &gradient, &mut self.moments, step, scale);
-            for (average, how) in self.averages.iter_mut().zip(&self.settings.averages) {
-                let _ = average.lerp_(&theta, 1.0 - how.decay(step));
-            }
-        });
+        let update = Update {
+            scale: clip.map_or(1.0, |most| (most / norm).min(1.0)),
+            adamw: optimizer.at(step, scale),
+            weights: self.settings.averages.iter().map(|average| 1.0 - average.decay(step)).collect(),
+        };
+        let Trainer { averages, moments, workers, .. } = self;
+        update.apply(Buffers { theta: &mut theta, gradient: &mut gradient, moments, averages }, workers);
         Ok(Progress { step, loss, gradient: norm, lr: optimizer.lr * scale })
     }
 
@@ -294,6 +296,11 @@ impl Iterator for Trainer {
     type Item = Result<Progress>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        (self.step < self.settings.steps).then(|| self.advance())
+        let workers = self.workers.clone();
+        (self.step < self.settings.steps).then(|| match self.learner.parameters.flat().device() {
+            // On a worker from end to end: none is woken twice in a step.
+            Device::Cpu => workers.install(|| self.advance()),
+            _ => self.advance(),
+        })
     }
 }
