@@ -23,6 +23,7 @@
 // L0: what everybody needs
 pub mod error;
 pub mod file;
+pub mod npy;
 pub mod rng;
 pub mod tensor;
 pub mod threads;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[(&str, u32)] = &[
     ("error", 0),
     ("file", 0),
+    ("npy", 0),
     ("rng", 0),
     ("tensor", 0),
     ("threads", 0),

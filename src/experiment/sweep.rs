@@ -22,7 +22,7 @@ use super::overrides::{Override, setting};
 use super::read::{Invalid, twice};
 use super::schema::Shapes;
 use super::spec::Spec;
-use super::tree::Tree;
+use super::tree::{Tree, short};
 use crate::error::Fault;
 use serde::de::Error as _;
 
@@ -216,7 +216,8 @@ fn grid(entries: &[(String, Tree)]) -> Result<Cells, Flaw> {
         let here = [Step::Key(key.clone())];
         let steps = settable(key).map_err(|fault| Flaw { fault, ..Flaw::new(here.clone(), "", "") })?;
         let Tree::List(values) = values else {
-            let expected = format!("a list of values; put them in brackets, as in `{key}: [{values}]`");
+            let expected =
+                format!("a list of values; put them in brackets, as in `{key}: [{}]`", short(&values.to_string()));
             return Err(Flaw::invalid(here, Invalid::invalid_type(values.found(), &expected.as_str())));
         };
         if values.is_empty() {

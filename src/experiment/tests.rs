@@ -5,6 +5,7 @@ mod messages;
 mod overrides;
 mod properties;
 mod settings;
+mod syntax;
 mod training;
 
 use super::{DataSpec, EmpiricalModel, GridSpec, ModelSpec, Noise, SolverSpec, Spec};

@@ -10,6 +10,7 @@ use ndarray_npy::{ViewElement, ViewNpyError, ViewNpyExt};
 
 use super::{Cell, Column, Table};
 use crate::error::{Fault, nearest};
+use crate::npy;
 
 /// What the ending of a file's name says of its form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,9 +64,10 @@ impl Grid {
     pub(super) fn read(table: &Table, path: &str, mut bytes: Vec<u8>) -> Result<Self, Fault> {
         if table.file.to_lowercase().ends_with(".gz") {
             let mut unpacked = Vec::new();
-            MultiGzDecoder::new(bytes.as_slice()).read_to_end(&mut unpacked).map_err(|error| {
+            MultiGzDecoder::new(bytes.as_slice()).take(MOST + 1).read_to_end(&mut unpacked).map_err(|error| {
                 broken(format!("{path} is truncated or no gzip file ({error})"), "fetch or pack it again")
             })?;
+            bounded(path, &unpacked)?;
             bytes = unpacked;
         }
         match Form::of(&table.file).expect("the settings were checked") {
@@ -277,6 +279,16 @@ fn shortened(text: &str) -> String {
     }
 }
 
+/// The most bytes that a packed file may hold: a few of it can unpack to any number of zeros.
+const MOST: u64 = 4 << 30;
+
+fn bounded(path: &str, unpacked: &[u8]) -> Result<(), Fault> {
+    match unpacked.len() as u64 > MOST {
+        true => Err(broken(format!("{path} holds more than {} GiB", MOST >> 30), "give a smaller table")),
+        false => Ok(()),
+    }
+}
+
 /// The bytes of one array of an .npz file.
 fn entry(path: &str, bytes: Vec<u8>, wanted: Option<&str>) -> Result<Vec<u8>, Fault> {
     let damaged = |error: &dyn std::fmt::Display| {
@@ -300,13 +312,17 @@ fn entry(path: &str, bytes: Vec<u8>, wanted: Option<&str>) -> Result<Vec<u8>, Fa
         }
     };
     let mut contents = Vec::new();
-    let mut file = archive.by_name(&format!("{name}.npy")).map_err(|e| damaged(&e))?;
-    file.read_to_end(&mut contents).map_err(|e| damaged(&e))?;
+    let file = archive.by_name(&format!("{name}.npy")).map_err(|e| damaged(&e))?;
+    file.take(MOST + 1).read_to_end(&mut contents).map_err(|e| damaged(&e))?;
+    bounded(path, &contents)?;
     Ok(contents)
 }
 
 /// An .npy array of real numbers as `[rows, columns]`.
 fn numbers(path: &str, bytes: &[u8]) -> Result<Array2<f64>, Fault> {
+    if let Some(problem) = npy::implausible(bytes, u64::from(u32::MAX)) {
+        return Err(broken(format!("{path}: {problem}"), "save it with numpy.save"));
+    }
     // Viewed, not read: a damaged header that claims a huge array is found out before anything is allocated.
     type View<'a> = (fn(&'a [u8]) -> Result<Array2<f64>, Unfit>, &'static str);
     let views: [View; 10] = [

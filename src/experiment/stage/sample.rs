@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::experiment::observer::Observer;
 use crate::experiment::plan::{Choice, Plan};
 use crate::file::write_whole;
+use crate::npy;
 use crate::score::Model;
 use crate::solve::{NoiseSource, Sampler, prior};
 use crate::tensor;
@@ -130,7 +131,11 @@ pub fn read_npy(path: &Path) -> Result<ArrayD<f64>> {
     let open = || std::fs::File::open(path).map(BufReader::new);
     let remedy = "save a float64 or float32 array with numpy.save";
     let unreadable = |e: std::io::Error| Error::file(path, e.to_string(), remedy);
-    if let Some(problem) = implausible(path).map_err(unreadable)? {
+    let mut start = Vec::new();
+    let size = std::fs::metadata(path).map_err(unreadable)?.len();
+    open().map_err(unreadable)?.take(npy::LONGEST).read_to_end(&mut start).map_err(unreadable)?;
+    // No number takes less than four bytes here.
+    if let Some(problem) = npy::implausible(&start, size / 4) {
         return Err(Error::file(path, problem, remedy));
     }
     let file = open().map_err(unreadable)?;
@@ -141,46 +146,6 @@ pub fn read_npy(path: &Path) -> Result<ArrayD<f64>> {
     let single = ArrayD::<f32>::read_npy(file);
     let problem = |e| format!("this is not a .npy file of floating-point numbers ({e})");
     single.map(|array| array.mapv(f64::from)).map_err(|e| Error::file(path, problem(e), remedy))
-}
-
-/// What is wrong with a header that the reader would believe: it allocates whatever the shape says, and goes down into
-/// brackets by recursion. None for what is no `.npy` file at all, of which the reader knows more to say.
-fn implausible(path: &Path) -> std::io::Result<Option<&'static str>> {
-    /// The longest header that numpy reads by default.
-    const LONGEST: usize = 10_000;
-    let file = std::fs::File::open(path)?;
-    let size = u128::from(file.metadata()?.len());
-    let mut start = Vec::new();
-    file.take(LONGEST as u64 + 12).read_to_end(&mut start)?;
-    let (length, header) = match start.as_slice() {
-        [0x93, b'N', b'U', b'M', b'P', b'Y', 1, _, a, b, rest @ ..] => (u32::from_le_bytes([*a, *b, 0, 0]), rest),
-        [0x93, b'N', b'U', b'M', b'P', b'Y', _, _, a, b, c, d, rest @ ..] => {
-            (u32::from_le_bytes([*a, *b, *c, *d]), rest)
-        }
-        _ => return Ok(None),
-    };
-    let header = match header.get(..length as usize) {
-        Some(header) if length as usize <= LONGEST => String::from_utf8_lossy(header),
-        None if length as usize <= LONGEST => return Ok(None),
-        _ => return Ok(Some("its header is longer than any that numpy writes")),
-    };
-    // Exactly as numpy writes it, so that this and the reader see the same shape.
-    let shape = match header.split_once("'shape': (").and_then(|(_, rest)| rest.split_once(')')) {
-        Some((shape, _)) if header.matches("shape").count() == 1 && !header.contains('\\') => shape,
-        _ => return Ok(Some("its header is not one that numpy writes")),
-    };
-    if header.matches(['(', '[', '{']).count() > 4 {
-        return Ok(Some("its header is not that of an array of plain numbers"));
-    }
-    let axes = shape.split(',').map(str::trim).filter(|axis| !axis.is_empty());
-    let axes: Vec<u128> = axes.map(|axis| axis.parse().unwrap_or(u128::MAX)).collect();
-    // Axes of length zero multiply to nothing, but strides leave them out. No number takes less than four bytes here.
-    let numbers = axes.iter().try_fold(1u128, |product, &axis| product.checked_mul(axis.max(1)));
-    let most = if axes.contains(&0) { u128::from(u32::MAX) } else { size };
-    Ok(match numbers.and_then(|numbers| numbers.checked_mul(4)) {
-        Some(bytes) if bytes <= most => None,
-        _ => Some("its header promises more numbers than the file holds"),
-    })
 }
 
 /// Writes a tensor as a `.npy` file, whole or not at all: float64 for tensors of doubles, else float32.
