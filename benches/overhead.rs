@@ -2,8 +2,13 @@
 //!
 //! The MLP 2 → 256 × 4 → 2 at batch 4096, on one thread and on all cores. Run and forwards alternate, and the median of
 //! their ratios is printed, since machines are shared and an absolute time means little. Noise is included.
+//!
+//! Then what chunks on workers do for it: throughput and peak memory of a run in chunks and of one that leaves threading
+//! to LibTorch, each in a process of its own, alone and beside a process that keeps one core busy, in turns.
 
 use std::hint::black_box;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -102,14 +107,144 @@ fn ratios(model: &Trained, init: &Tensor) {
     tch::set_num_threads(1);
 }
 
+/// Who runs a batch on all cores.
+#[derive(Clone, Copy)]
+enum Threading {
+    /// Our workers, in chunks.
+    Chunks,
+    /// LibTorch's own threads, the whole batch at once.
+    LibTorch,
+}
+
+impl Threading {
+    fn name(self) -> &'static str {
+        match self {
+            Threading::Chunks => "chunks",
+            Threading::LibTorch => "libtorch",
+        }
+    }
+
+    /// Makes a run for each line of standard input, and answers with its seconds and the peak of memory in KiB.
+    fn serve(self) {
+        let model = model();
+        let init = prior(model.sde(), 0, BATCH, &[2], (Kind::Float, Device::Cpu));
+        let (workers, chunk) = match self {
+            Threading::Chunks => (Workers::new(0), 1024),
+            Threading::LibTorch => (Workers::new(1), BATCH),
+        };
+        let workers = workers.expect("threads can be started");
+        if let Threading::LibTorch = self {
+            workers.install(|| tch::set_num_threads(num_cores() as i32));
+        }
+        let sampler = sampler(Dpmpp2m {}.into(), chunk);
+        for line in std::io::stdin().lock().lines() {
+            line.expect("standard input");
+            let run = sampler.run(&model, &init, &workers, &|_| Ok(())).expect("the run is finite");
+            println!("{} {}", run.seconds, peak());
+        }
+    }
+}
+
+/// The peak of resident memory in KiB, or 0 where the system does not tell it.
+fn peak() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}
+
+/// Keeps one core busy until it is killed: core 0 where a process can be bound to it.
+fn spin() -> ! {
+    #[cfg(target_os = "linux")]
+    // SAFETY: a set of cores is plain memory, which CPU_SET and the call stay within.
+    unsafe {
+        let mut cores: libc::cpu_set_t = std::mem::zeroed();
+        libc::CPU_SET(0, &mut cores);
+        libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &cores);
+    }
+    loop {
+        std::hint::spin_loop();
+    }
+}
+
+/// This program again, told what to do; it ends with its owner.
+struct Process {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl Process {
+    fn start(arguments: &[&str]) -> Self {
+        let program = std::env::current_exe().expect("this program");
+        let mut command = Command::new(program);
+        let mut child =
+            command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a process");
+        let input = child.stdin.take().expect("a pipe");
+        let output = BufReader::new(child.stdout.take().expect("a pipe"));
+        Process { child, input, output }
+    }
+
+    /// Seconds of a run, and the peak of memory in KiB.
+    fn run(&mut self) -> (f64, u64) {
+        writeln!(self.input).expect("the process reads");
+        let mut answer = String::new();
+        self.output.read_line(&mut answer).expect("the process answers");
+        let (seconds, peak) = answer.trim().split_once(' ').expect("two numbers");
+        (seconds.parse().expect("seconds"), peak.parse().expect("KiB"))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Prints throughput, alone and beside a busy process, and peak memory of both ways to use all cores.
+fn threading() {
+    let ways = [Threading::Chunks, Threading::LibTorch];
+    let mut processes = ways.map(|way| Process::start(&["--serve-sampling", way.name()]));
+    let (mut alone, mut beside) = (ways.map(|_| Vec::new()), ways.map(|_| Vec::new()));
+    let mut memory = [0; 2];
+    for _ in 0..ROUNDS {
+        for (i, process) in processes.iter_mut().enumerate() {
+            process.run();
+            alone[i].push(process.run().0);
+            let spinner = Process::start(&["--spin"]);
+            process.run();
+            let (seconds, peak) = process.run();
+            beside[i].push(seconds);
+            memory[i] = peak;
+            drop(spinner);
+        }
+    }
+    println!("\ndpmpp_2m, {STEPS} steps, {BATCH} samples on {} cores, in samples per second", num_cores());
+    println!("  {:<10} {:>10} {:>20} {:>6} {:>10}", "threads", "alone", "beside a busy core", "kept", "peak MiB");
+    for (i, way) in ways.into_iter().enumerate() {
+        let kept = alone[i].iter().zip(&beside[i]).map(|(alone, beside)| alone / beside).collect();
+        let [alone, beside] = [&alone, &beside].map(|seconds| BATCH as f64 / median(seconds[i].clone()));
+        let (kept, memory) = (median(kept), memory[i] as f64 / 1024.0);
+        println!("  {:<10} {alone:>10.0} {beside:>20.0} {kept:>6.2} {memory:>10.0}", way.name());
+    }
+}
+
 fn num_cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 fn main() {
     tensor::keep_memory();
+    match std::env::args().collect::<Vec<_>>().iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [_, "--serve-sampling", "chunks"] => return Threading::Chunks.serve(),
+        [_, "--serve-sampling", "libtorch"] => return Threading::LibTorch.serve(),
+        [_, "--spin"] => spin(),
+        _ => {}
+    }
     let model = model();
     let init = prior(model.sde(), 0, BATCH, &[2], (Kind::Float, Device::Cpu));
+    threading();
     ratios(&model, &init);
 
     let mut criterion = Criterion::default().configure_from_args().sample_size(10);

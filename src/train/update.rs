@@ -148,18 +148,18 @@ mod tests {
     const ADAMW: AdamW = AdamW { lr: 0.1, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.01 };
     const WEIGHTS: [f64; 2] = [0.1, 0.003];
 
-    /// θ, m, v and two averages after 20 updates with gradients 2 θ + z, from which `apply` is to make them.
+    /// θ, m, v and two averages after 20 updates with gradients 2 θ + z, which `apply` is to make, told the step.
     fn trained(count: i64, kind: Kind, apply: impl Fn(i32, &Update, Buffers)) -> Vec<Tensor> {
         let like = Tensor::zeros([1, count], (kind, Device::Cpu));
         let normal = |draw| tensor::normals(Stream::new(0, Purpose::Init), 0, draw, &like).squeeze_dim(0);
         let mut theta = normal(0);
         let mut moments = Moments { first: theta.zeros_like(), second: theta.zeros_like() };
         let mut averages = WEIGHTS.map(|_| theta.copy());
-        for k in 1..=20i32 {
-            let mut gradient = &theta * 2.0 + normal(k as u32);
+        for k in 1..=20 {
+            let mut gradient = &theta * 2.0 + normal(k);
             let update = Update { scale: 0.7, adamw: ADAMW.at(k as usize, 0.5), weights: WEIGHTS.to_vec() };
             let (gradient, averages) = (&mut gradient, &mut averages[..]);
-            apply(k, &update, Buffers { theta: &mut theta, gradient, moments: &mut moments, averages });
+            apply(k as i32, &update, Buffers { theta: &mut theta, gradient, moments: &mut moments, averages });
         }
         [theta, moments.first, moments.second].into_iter().chain(averages).collect()
     }
