@@ -1,14 +1,15 @@
 //! What a run will take, before it runs: seconds and memory.
 //!
-//! Time is measured: a few real training steps at the initial parameters and two real sampling steps, on as many
-//! threads as the run will use, multiplied by how many there will be. Where a full batch would take too long, a smaller
-//! one is measured and scaled by its examples. Writing checkpoints, distances and figures are not counted.
+//! Time is measured: the fastest of a few real training steps at the initial parameters and of a few pairs of sampling
+//! steps, on as many threads as the run will use, multiplied by how many there will be. Where a full batch would take
+//! too long, a smaller one is measured and scaled by its examples. Writing checkpoints, distances and figures are not
+//! counted.
 //!
 //! Memory is measured while this happens (LibTorch's own pages are most of a small run), and completed by counting
 //! bytes: what a full batch, all samples and a checkpoint add.
 //!
 //! The figures are those of this machine at this moment. On an idle machine, time is right within a factor of 3 and
-//! memory within a factor of 2 (tests/forecast.rs); a program beside it shows in the times.
+//! memory within a factor of 2 (tests/forecast.rs).
 
 use std::time::{Duration, Instant};
 
@@ -75,8 +76,8 @@ const SAMPLING: Duration = Duration::from_millis(250);
 /// What drawing figures takes, in bytes: most of it is pixels, so it hardly depends on the experiment.
 const REPORT: f64 = 30.0 * (1 << 20) as f64;
 
-/// The most training steps that are measured.
-const MOST_STEPS: usize = 5;
+/// How often one thing is measured at most.
+const REPEATS: usize = 5;
 
 /// The examples with which measuring starts.
 const FEW: usize = 8;
@@ -186,23 +187,16 @@ fn measure_training(plan: &Plan, train: &TrainSpec) -> Result<Probe> {
     let few = train.batch.min(FEW);
     // The first step wakes up libraries and threads.
     step(few)?;
-    let batch = affordable(train.batch, few, step(few)?, STEP);
-    let start = Instant::now();
-    let mut times = vec![step(batch)?];
-    while times.len() <= MOST_STEPS && start.elapsed() < STEPS {
-        times.push(step(batch)?);
-    }
-    if times.len() > 1 {
-        times.remove(0);
-    }
-    times.sort_by(f64::total_cmp);
+    let batch = affordable(train.batch, few, fastest(STEP, || step(few))?, STEP);
+    step(batch)?;
+    let seconds = fastest(STEPS, || step(batch))?;
     let scale = parallel(train.batch) / parallel(batch);
     let before = allocated();
     let loss = trainer.loss(few);
     let held = before.zip(allocated()).map_or(0, |(before, after)| after.wrapping_sub(before).max(0));
     drop(loss);
     let bytes_per_example = f64::from(held) / few as f64;
-    Ok(Probe { measured: batch, seconds: times[times.len() / 2] * scale, bytes_per_example })
+    Ok(Probe { measured: batch, seconds: seconds * scale, bytes_per_example })
 }
 
 /// Seconds of an evaluation for one sample, all threads being at work.
@@ -229,15 +223,29 @@ fn measure_sampling(plan: &Plan) -> Result<Probe> {
     let full = sample.count.min(sample.chunk * workers);
     let few = full.min(FEW);
     run(few)?;
-    let (seconds, of_few) = watched(|| run(few));
-    // More than a few in any case, to see how memory grows.
-    let count = affordable(full, few, seconds?.0, SAMPLING).max(full.min(2 * few));
-    let (first, of_count) = watched(|| run(count));
+    let (first, of_few) = watched(|| run(few));
     first?;
-    let (seconds, nfe) = run(count)?;
+    let cost = fastest(SAMPLING, || Ok(run(few)?.0))?;
+    // More than a few in any case, to see how memory grows.
+    let count = affordable(full, few, cost, SAMPLING).max(full.min(2 * few));
+    let (first, of_count) = watched(|| run(count));
+    let nfe = first?.1;
+    let seconds = fastest(SAMPLING, || Ok(run(count)?.0))?;
     let bytes_per_example = (of_count - of_few).max(0.0) / (count - few).max(1) as f64;
     let scale = load(sample.count, sample.chunk, workers) / load(count, sample.chunk, workers);
     Ok(Probe { measured: count, seconds: seconds / nfe.max(1.0) * scale / sample.count as f64, bytes_per_example })
+}
+
+/// The least of some measurements, of which the last starts within a time: other programs only ever add.
+fn fastest(time: Duration, mut seconds: impl FnMut() -> Result<f64>) -> Result<f64> {
+    let (start, mut least) = (Instant::now(), f64::INFINITY);
+    for repeat in 0..REPEATS {
+        if repeat > 0 && start.elapsed() > time {
+            break;
+        }
+        least = least.min(seconds()?);
+    }
+    Ok(least)
 }
 
 /// Does something, and sees how many bytes it takes at most.
