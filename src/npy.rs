@@ -1,6 +1,8 @@
 //! Headers of `.npy` files, looked at before anybody believes them: the crate that reads them allocates whatever the
 //! shape says, and goes down into brackets by recursion.
 
+use std::fmt::Display;
+
 /// The most bytes of a file that [`implausible`] looks at.
 pub const LONGEST: u64 = HEADER as u64 + 12;
 
@@ -38,6 +40,11 @@ pub fn implausible(start: &[u8], most: u64) -> Option<&'static str> {
         Some(numbers) if numbers <= most => None,
         _ => Some("its header promises more numbers than the file holds"),
     }
+}
+
+/// What an error says, in one line: of a header that is no Python, ndarray-npy draws a picture.
+pub fn in_one_line(error: &impl Display) -> String {
+    error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

@@ -372,7 +372,7 @@ fn view<T: ViewElement>(bytes: &[u8], number: fn(&T) -> f64) -> Result<Array2<f6
             Unfit::Bytes(format!("the file is truncated: {count} bytes are missing"), again)
         }
         ViewNpyError::ExtraBytes(count) => Unfit::Bytes(format!("{count} bytes follow the array"), again),
-        other => Unfit::Bytes(format!("this is not a .npy file ({other})"), again),
+        other => Unfit::Bytes(format!("this is not a .npy file ({})", npy::in_one_line(&other)), again),
     })?;
     let array = array.map(number);
     match array.ndim() {

@@ -144,7 +144,7 @@ pub fn read_npy(path: &Path) -> Result<ArrayD<f64>> {
     }
     let file = open().map_err(unreadable)?;
     let single = ArrayD::<f32>::read_npy(file);
-    let problem = |e| format!("this is not a .npy file of floating-point numbers ({e})");
+    let problem = |e| format!("this is not a .npy file of floating-point numbers ({})", npy::in_one_line(&e));
     single.map(|array| array.mapv(f64::from)).map_err(|e| Error::file(path, problem(e), remedy))
 }
 
