@@ -3,17 +3,7 @@
 
 mod place;
 
-use place::{EXACT, LEARNED, Place};
-
-/// Asserts the whole of what the program says, and that it leaves no trace.
-#[track_caller]
-fn refuses(place: &Place, arguments: &[&str], message: &str) {
-    let before = place.listing();
-    let outcome = place.run(arguments);
-    assert_eq!(outcome.stderr, format!("error: {message}\n"), "{arguments:?}");
-    assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(2), ""), "{arguments:?}");
-    assert!(place.listing() == before, "{arguments:?} left something behind");
-}
+use place::{EXACT, LEARNED, Place, refuses};
 
 #[test]
 fn texts_that_are_none() {

@@ -3,26 +3,7 @@
 mod place;
 
 use ndarray::ArrayD;
-use place::{EXACT, LEARNED, Place};
-
-/// Asserts the whole of what the program says of wrong input, and that it leaves no trace.
-#[track_caller]
-fn refuses(place: &Place, arguments: &[&str], message: &str) {
-    let said = silent_refusal(place, arguments);
-    assert_eq!(said, format!("error: {message}\n"), "{arguments:?}");
-}
-
-/// Asserts that the program refuses and leaves no trace; what it says.
-#[track_caller]
-fn silent_refusal(place: &Place, arguments: &[&str]) -> String {
-    let before = place.listing();
-    let outcome = place.run(arguments);
-    assert_eq!(outcome.code, Some(2), "{arguments:?}: {}", outcome.stderr);
-    assert_eq!(outcome.stdout, "", "{arguments:?}");
-    // Contents too, so that a file that is there may not be touched either.
-    assert!(place.listing() == before, "{arguments:?} left something behind");
-    outcome.stderr
-}
+use place::{EXACT, LEARNED, Place, refuses, silent_refusal};
 
 /// A copy of `text` with one change.
 #[track_caller]

@@ -9,7 +9,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use ornstein::experiment::Spec;
-use place::{EXACT, LEARNED, Place};
+use place::{EXACT, LEARNED, Place, refuses};
 
 const COMPARE: &str = "\
 compare:
@@ -30,16 +30,6 @@ fn rows(place: &Place, path: &str) -> Vec<std::collections::BTreeMap<String, Str
     let data = place.read(path);
     let mut reader = csv::Reader::from_reader(data.as_slice());
     reader.deserialize().map(|row| row.expect("a row")).collect()
-}
-
-/// Asserts the whole of what the program says of wrong input, and that it leaves no trace.
-#[track_caller]
-fn refuses(place: &Place, arguments: &[&str], message: &str) {
-    let before = place.listing();
-    let outcome = place.run(arguments);
-    assert_eq!(outcome.stderr, format!("error: {message}\n"), "{arguments:?}");
-    assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(2), ""), "{arguments:?}");
-    assert!(place.listing() == before, "{arguments:?} left something behind");
 }
 
 #[test]

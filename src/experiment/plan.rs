@@ -92,14 +92,9 @@ impl Plan {
         (self.compute.kind, self.compute.device)
     }
 
-    /// The data set, to keep.
-    pub fn shared_data(&self) -> &Arc<dyn Dataset> {
-        &self.data
-    }
-
     /// The data set.
-    pub fn data(&self) -> &dyn Dataset {
-        &*self.data
+    pub fn data(&self) -> &Arc<dyn Dataset> {
+        &self.data
     }
 
     /// The exact denoiser, where the data have one.

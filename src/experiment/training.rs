@@ -54,7 +54,7 @@ impl Plan {
             seed: self.spec.seed,
         };
         let learner = self.learner(train.uncertainty)?;
-        Ok(Trainer::new(settings, objective, self.shared_data().clone(), learner, self.compute.workers.clone()))
+        Ok(Trainer::new(settings, objective, self.data().clone(), learner, self.compute.workers.clone()))
     }
 
     /// The trained model of a checkpoint, with the averaged parameters that `sample.ema` asks for.

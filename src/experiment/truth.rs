@@ -97,7 +97,7 @@ mod tests {
     fn a_mixture_is_known_in_full() {
         let data = "{gaussian_mixture: {weights: [0.25, 0.75], means: [[0, 0], [4, 0]], covariances: \
                     [[[2, 1], [1, 2]], [[1, 0], [0, 4]]]}}";
-        let truth = truth(plan(data, "vp", Kind::Double).shared_data());
+        let truth = truth(plan(data, "vp", Kind::Double).data());
         let moments = truth.moments.as_ref().unwrap();
         // The means have variance 16 · 3/16 = 3.
         let covariance = arr2(&[[2.0 / 4.0 + 3.0 / 4.0 + 3.0, 0.25], [0.25, 0.5 + 3.0]]);
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_flat_law_has_moments_alone() {
-        let truth = truth(plan("{gaussian: {mean: [1, 2], spectrum: [1, 0]}}", "vp", Kind::Double).shared_data());
+        let truth = truth(plan("{gaussian: {mean: [1, 2], spectrum: [1, 0]}}", "vp", Kind::Double).data());
         assert!(truth.density.is_none() && truth.modes.is_none());
         assert_eq!(truth.moments.unwrap().covariance, arr2(&[[1.0, 0.0], [0.0, 0.0]]));
     }

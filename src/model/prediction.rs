@@ -69,18 +69,7 @@ impl Row {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sde::{Cosine, Edm, Flow, SubVp, Ve, Vp};
-
-    fn processes() -> Vec<Box<dyn Sde>> {
-        vec![
-            Box::new(Vp::default()),
-            Box::new(SubVp::default()),
-            Box::new(Ve::default()),
-            Box::new(Edm::default()),
-            Box::new(Cosine::default()),
-            Box::new(Flow::default()),
-        ]
-    }
+    use crate::sde::tests::processes;
 
     /// Every row, inverted, gives its textbook target under every process and at every time.
     #[test]

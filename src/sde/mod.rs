@@ -114,3 +114,20 @@ fn check_span(span: Span, end: f64) -> Result<(), Fault> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// Every process, with its default settings.
+    pub(crate) fn processes() -> Vec<Box<dyn Sde>> {
+        vec![
+            Box::new(Vp::default()),
+            Box::new(SubVp::default()),
+            Box::new(Ve::default()),
+            Box::new(Edm::default()),
+            Box::new(Cosine::default()),
+            Box::new(Flow::default()),
+        ]
+    }
+}

@@ -175,7 +175,12 @@ impl Checkpoint {
 
     /// The manifests of all checkpoints in `folder`, oldest first.
     pub fn all(folder: &Path) -> Vec<PathBuf> {
-        manifests(folder)
+        let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+        let is_manifest =
+            |path: &PathBuf| Self::step_of(path).is_some() && path.extension().is_some_and(|e| e == "json");
+        let mut found: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(is_manifest).collect();
+        found.sort();
+        found
     }
 
     /// The step of the checkpoint with the given manifest or tensors, by the name of the file.
@@ -189,7 +194,7 @@ impl Checkpoint {
     /// When the checkpoints are of another format or of another experiment than `experiment`, or when none is whole.
     pub fn last_whole(folder: &Path, experiment: &str) -> Result<Option<(Self, Vec<Error>)>> {
         let mut damaged = Vec::new();
-        for manifest in manifests(folder).iter().rev() {
+        for manifest in Self::all(folder).iter().rev() {
             match Self::read(manifest, experiment) {
                 Ok(checkpoint) => return Ok(Some((checkpoint, damaged))),
                 Err(Refusal::Damaged(error)) => damaged.push(error),
@@ -326,23 +331,13 @@ fn sha256(data: &[u8]) -> String {
 /// Removes all checkpoints in a folder but the last `keep` up to step `last`.
 fn prune(folder: &Path, last: usize, keep: usize) {
     let is_later = |manifest: &PathBuf| Checkpoint::step_of(manifest).is_some_and(|step| step > last);
-    let (later, mut old): (Vec<_>, Vec<_>) = manifests(folder).into_iter().partition(is_later);
+    let (later, mut old): (Vec<_>, Vec<_>) = Checkpoint::all(folder).into_iter().partition(is_later);
     old.truncate(old.len().saturating_sub(keep));
     for manifest in old.into_iter().chain(later) {
         // The manifest first: without it the tensors are no checkpoint. A failure leaves a file too many, no more.
         let _ = fs::remove_file(&manifest);
         let _ = fs::remove_file(manifest.with_extension("safetensors"));
     }
-}
-
-/// The manifests in a folder, oldest first.
-fn manifests(folder: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
-    let is_manifest =
-        |path: &PathBuf| Checkpoint::step_of(path).is_some() && path.extension().is_some_and(|e| e == "json");
-    let mut found: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(is_manifest).collect();
-    found.sort();
-    found
 }
 
 #[cfg(test)]

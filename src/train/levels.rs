@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 use tch::{Kind, Tensor};
 
+use super::time::{log_ratios, time_of_log_ratio};
 use crate::error::Result;
 use crate::rng::Stream;
 use crate::score::Model;
@@ -62,12 +63,11 @@ pub fn losses_by_level(
     tick: &mut dyn FnMut() -> Result<()>,
 ) -> Result<Vec<Level>> {
     let sde = model.sde();
-    let span = sde.span();
-    let (least, greatest) = (sde.kernel(span.t_train).ratio().ln(), sde.kernel(span.t_max).ratio().ln());
+    let (least, greatest) = log_ratios(sde);
     let epsilon = tensor::normals(perturbations, 0, 0, x0);
     let level = |i: usize| {
         let log_ratio = least + (greatest - least) * i as f64 / (count.max(2) - 1) as f64;
-        let t = sde.time_of_ratio(log_ratio.exp()).clamp(span.t_train, span.t_max);
+        let t = time_of_log_ratio(sde, log_ratio);
         let k = sde.kernel(t);
         let x = x0 * k.alpha + &epsilon * k.sigma;
         let losses = |model: &dyn Model| squared_errors(model, &x, x0, t, workers);

@@ -175,13 +175,13 @@ impl TimeLaw for ImportanceTable {
 }
 
 /// ln κ at both ends of the span of training.
-fn log_ratios(sde: &dyn Sde) -> (f64, f64) {
+pub(super) fn log_ratios(sde: &dyn Sde) -> (f64, f64) {
     let span = sde.span();
     (sde.kernel(span.t_train).ratio().ln(), sde.kernel(span.t_max).ratio().ln())
 }
 
 /// The time at which ln κ has a value, cut to the span of training.
-fn time_of_log_ratio(sde: &dyn Sde, log_ratio: f64) -> f64 {
+pub(super) fn time_of_log_ratio(sde: &dyn Sde, log_ratio: f64) -> f64 {
     let span = sde.span();
     sde.time_of_ratio(log_ratio.exp()).clamp(span.t_train, span.t_max)
 }
@@ -189,19 +189,8 @@ fn time_of_log_ratio(sde: &dyn Sde, log_ratio: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sde::{Cosine, Edm, Flow, SubVp, Ve, Vp};
+    use crate::sde::tests::processes;
     use crate::train::{Likelihood, P2, Simple};
-
-    fn processes() -> Vec<Box<dyn Sde>> {
-        vec![
-            Box::new(Vp::default()),
-            Box::new(SubVp::default()),
-            Box::new(Ve::default()),
-            Box::new(Edm::default()),
-            Box::new(Cosine::default()),
-            Box::new(Flow::default()),
-        ]
-    }
 
     /// ∫ w(t) κ² h(t) dt/(t_max − t_train) for a test function h, by the law and by the midpoint rule in ln κ.
     fn both_ways(sde: &dyn Sde, weighting: &dyn Weighting, h: fn(f64) -> f64) -> (f64, f64) {

@@ -127,6 +127,25 @@ impl Place {
     }
 }
 
+/// Asserts the whole of what the program says of wrong input, and that it leaves no trace.
+#[track_caller]
+pub fn refuses(place: &Place, arguments: &[&str], message: &str) {
+    let said = silent_refusal(place, arguments);
+    assert_eq!(said, format!("error: {message}\n"), "{arguments:?}");
+}
+
+/// Asserts that the program refuses and leaves no trace; what it says.
+#[track_caller]
+pub fn silent_refusal(place: &Place, arguments: &[&str]) -> String {
+    let before = place.listing();
+    let outcome = place.run(arguments);
+    assert_eq!(outcome.code, Some(2), "{arguments:?}: {}", outcome.stderr);
+    assert_eq!(outcome.stdout, "", "{arguments:?}");
+    // Contents too, so that a file that is there may not be touched either.
+    assert!(place.listing() == before, "{arguments:?} left something behind");
+    outcome.stderr
+}
+
 fn list(folder: &Path, found: &mut BTreeMap<PathBuf, Option<Vec<u8>>>) {
     for entry in fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();

@@ -80,7 +80,7 @@ pub fn compare(plan: &Plan, spec: &CompareSpec, model: &dyn Model, observer: &dy
         Some(Need::Flow { tolerance }) => Some(Tolerance { rtol: tolerance, atol: tolerance }),
         _ => None,
     });
-    let truth = truth(plan.shared_data());
+    let truth = truth(plan.data());
     let subject = Subject { plan, model, metrics, truth, tolerance, count, observer };
     let jobs = jobs(plan, spec, observer);
     let total: usize = jobs.iter().map(|job| job.steps.unwrap_or(0)).sum();
