@@ -1,7 +1,7 @@
-//! Files that are there whole or not at all.
+//! Files that are there whole or not at all, and folders in which one process works at a time.
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
@@ -55,6 +55,40 @@ pub fn sweep(folder: &Path) {
 fn partial(path: &Path) -> PathBuf {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("file");
     path.with_file_name(format!(".{name}.partial"))
+}
+
+/// The right to work in a folder; the operating system takes it back when the process ends, however it ends.
+#[derive(Debug)]
+pub struct Lock {
+    _file: fs::File,
+}
+
+impl Lock {
+    /// Makes this process the only one that works in a folder, for as long as the result lives.
+    ///
+    /// # Errors
+    /// When another process is at it.
+    pub fn take(folder: &Path) -> Result<Self> {
+        let path = folder.join(".lock");
+        let unwritable = |source| Error::Unwritable { path: path.clone(), source };
+        let mut options = fs::OpenOptions::new();
+        let mut file = options.read(true).write(true).create(true).truncate(false).open(&path).map_err(unwritable)?;
+        match file.try_lock() {
+            Err(fs::TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                let _ = file.read_to_string(&mut holder);
+                let problem = format!("process {} is at work in this folder", holder.trim());
+                let remedy = "wait until it has ended, or stop it with Ctrl-C: it will write a checkpoint";
+                Err(Error::file(folder, problem, remedy))
+            }
+            // A file system without locks: better to work unprotected than not at all.
+            Ok(()) | Err(fs::TryLockError::Error(_)) => {
+                let write = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+                write.map_err(unwritable)?;
+                Ok(Lock { _file: file })
+            }
+        }
+    }
 }
 
 #[cfg(test)]

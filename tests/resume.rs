@@ -177,8 +177,8 @@ fn the_second_process_in_a_run_is_refused() {
     assert_eq!(
         second.stderr,
         format!(
-            "error: shared: process {} is at work in this run; wait until it has ended, or stop it with Ctrl-C: it will \
-             write a checkpoint\n",
+            "error: shared: process {} is at work in this folder; wait until it has ended, or stop it with Ctrl-C: it \
+             will write a checkpoint\n",
             child.id()
         )
     );

@@ -264,7 +264,7 @@ fn every_cell_is_a_run_and_all_make_one_report() {
     let folder = json["sweep"].as_str().expect("a folder");
     assert!(folder.starts_with("runs/tiny/sweep-"), "{folder}");
     let cells = ["sde=vp,seed=0", "sde=vp,seed=1", "sde=ve,seed=0", "sde=ve,seed=1"];
-    let files = ["figures", "report.html", "runs.csv", "sweep.yaml"];
+    let files = [".lock", "figures", "report.html", "runs.csv", "sweep.yaml"];
     assert_eq!(names(&place, folder), cells.iter().chain(&files).map(|name| name.to_string()).collect());
     for line in ["[4/4] ", "sde=vp, seed=1: done in "] {
         assert!(outcome.stderr.contains(line), "{}", outcome.stderr);
@@ -411,6 +411,10 @@ fn interrupted_cells_leave_checkpoints_and_resume_bit_for_bit() {
     let arguments = ["train", "sweep.yaml", "--out", "all", "--jobs", "2", "--threads", "1"];
     let mut child = place.command(&arguments).stderr(Stdio::piped()).spawn().expect("the program starts");
     begun(&place, &mut child);
+    // A folder belongs to one process at a time.
+    let second = place.run(&[&arguments[..], &["--resume", "-q"]].concat());
+    let refusal = format!("error: all: process {} is at work in this folder; ", child.id());
+    assert!(second.code == Some(2) && second.stderr.starts_with(&refusal), "{}", second.stderr);
     interrupt(child.id());
     let output = child.wait_with_output().expect("a child");
     let stderr = String::from_utf8(output.stderr).expect("UTF-8");

@@ -18,7 +18,7 @@ use crate::data::Library;
 use crate::error::{Error, Fault, Result};
 use crate::experiment::stage::{Heading, Member, Overview};
 use crate::experiment::{Cell, Compute, ModelSpec, Observer, Plan, RunDir, Sweep};
-use crate::file::write_whole;
+use crate::file::{Lock, write_whole};
 use crate::tensor;
 
 /// How many processes work on a sweep.
@@ -120,6 +120,7 @@ impl Cells {
         let compute = compute(shared, threads)?;
         let queue = self.queue(verb, &compute)?;
         fs::create_dir_all(&self.folder).map_err(|source| Error::Unwritable { path: self.folder.clone(), source })?;
+        let _lock = Lock::take(&self.folder)?;
         write_whole(&self.folder.join(SWEEP), self.sweep.to_yaml().as_bytes())?;
         self.terminal.say(&format!("{}", self.folder.display()));
         let board = Board::new(shared.quiet);

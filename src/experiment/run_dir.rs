@@ -1,7 +1,6 @@
 //! Run directories: `runs/<name>/<when>-<hash>/`, self-describing and resumable.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -10,7 +9,7 @@ use time::macros::format_description;
 use super::plan::Plan;
 use super::spec::{Spec, Which};
 use crate::error::{Error, Result};
-use crate::file::write_whole;
+use crate::file::{Lock, write_whole};
 use crate::tensor;
 use crate::train::{Checkpoint, Manifest};
 
@@ -18,12 +17,6 @@ use crate::train::{Checkpoint, Manifest};
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunDir {
     path: PathBuf,
-}
-
-/// The right to work in a run; the operating system takes it back when the process ends, however it ends.
-#[derive(Debug)]
-pub struct Lock {
-    _file: fs::File,
 }
 
 /// What produced a run.
@@ -174,30 +167,7 @@ impl RunDir {
     /// # Errors
     /// When another process is at it.
     pub fn lock(&self) -> Result<Lock> {
-        let path = self.file(".lock");
-        let unwritable = |source| Error::Unwritable { path: path.clone(), source };
-        let mut file = fs::OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(unwritable)?;
-        match file.try_lock() {
-            Err(fs::TryLockError::WouldBlock) => {
-                let mut holder = String::new();
-                let _ = file.read_to_string(&mut holder);
-                let problem = format!("process {} is at work in this run", holder.trim());
-                let remedy = "wait until it has ended, or stop it with Ctrl-C: it will write a checkpoint";
-                Err(Error::file(&self.path, problem, remedy))
-            }
-            // A file system without locks: better to work unprotected than not at all.
-            Ok(()) | Err(fs::TryLockError::Error(_)) => {
-                let write = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
-                write.map_err(unwritable)?;
-                Ok(Lock { _file: file })
-            }
-        }
+        Lock::take(&self.path)
     }
 
     /// Makes the sub-folder `name`.
