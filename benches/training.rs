@@ -60,7 +60,7 @@ fn updates(count: i64) -> impl FnMut() {
     let mut moments = Moments { first: theta.zeros_like(), second: theta.zeros_like() };
     let mut averages = [theta.copy()];
     move || {
-        let scale = (1.0 / norm(&gradient, &workers)).min(1.0);
+        let scale = (1.0 / norm(&mut gradient, &workers)).min(1.0);
         let update = Update { scale, adamw: AdamW::default().at(10, 1.0), weights: vec![1e-3] };
         let (gradient, averages) = (&mut gradient, &mut averages[..]);
         update.apply(Buffers { theta: &mut theta, gradient, moments: &mut moments, averages }, &workers);

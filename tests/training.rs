@@ -231,6 +231,22 @@ fn the_optimum_of_each_noise_level_is_the_posterior_variance() {
     }
 }
 
+/// A batch in several parts, the last one ragged: the parameters are the same bit for bit on any number of threads.
+#[test]
+fn training_does_not_depend_on_the_number_of_threads() {
+    let trained = |threads: usize| {
+        let mut plan = plan("edm", 20);
+        plan.compute.workers = Workers::new(threads).expect("threads").into();
+        plan.spec.train.as_mut().expect("a learned model").batch = 1000;
+        let mut trainer = plan.trainer().expect("a network for points");
+        let losses: Vec<f64> = trainer.by_ref().map(|progress| progress.expect("finite").loss).collect();
+        (losses, trainer.parameters(), trainer.average().copy())
+    };
+    let one = trained(1);
+    assert_eq!(one.0.len(), 20);
+    assert!(one == trained(3), "three threads find other parameters than one");
+}
+
 /// A plan of a small network on the Gaussian above.
 fn plan(predict: &str, steps: usize) -> Plan {
     let text = format!(

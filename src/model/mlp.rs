@@ -3,12 +3,12 @@
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use super::{Builder, Condition, Embedding, Network, embedding};
+use super::{Builder, Condition, Embedding, Network, embedding, product};
 use crate::error::{Fault, Settings, between};
 
 /// A residual perceptron that is told the noise level in every layer.
 ///
-/// h₁ = silu(W₁ x + b₁ + T₁ e),  h_l = h_{l−1} + silu(W_l h_{l−1} + b_l + T_l e),  F = W_out h_depth + b_out,
+/// h₁ = silu(W₁ x + T₁ e + b₁),  h_l = h_{l−1} + silu(W_l h_{l−1} + T_l e + b_l),  F = W_out h_depth + b_out,
 /// with e = silu(W_e [sin ω c, cos ω c] + b_e). F starts at zero.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -59,15 +59,14 @@ impl Mlp {
         };
         // √2 keeps the variance through an activation that halves it (He et al. 2015).
         let gain = std::f64::consts::SQRT_2;
-        MlpNetwork {
-            embed: linear("embed", features, features, gain),
-            project: linear("project", features, depth * width, 1.0),
-            layers: (0..depth)
-                .map(|l| linear(&format!("layers.{l}"), if l == 0 { dim } else { width }, width, gain))
-                .collect(),
-            out: linear("out", width, dim, 0.0),
-            frequencies,
-        }
+        let embed = linear("embed", features, features, gain);
+        let project = linear("project", features, depth * width, 1.0);
+        let out = linear("out", width, dim, 0.0);
+        let layer = |l| {
+            let from = if l == 0 { dim } else { width };
+            parameters.normal(format!("layers.{l}.weight"), &[width, from], gain / (from as f64).sqrt())
+        };
+        MlpNetwork { embed, project, layers: (0..depth).map(layer).collect(), out, frequencies }
     }
 }
 
@@ -91,9 +90,10 @@ impl Linear {
 #[derive(Debug)]
 pub struct MlpNetwork {
     embed: Linear,
-    /// T_l of all layers in one matrix.
+    /// T_l and b_l of all layers in one matrix and one vector.
     project: Linear,
-    layers: Vec<Linear>,
+    /// W_l.
+    layers: Vec<Tensor>,
     out: Linear,
     frequencies: Tensor,
 }
@@ -102,21 +102,13 @@ impl Network for MlpNetwork {
     fn forward(&self, x: &Tensor, noise: &Tensor, condition: &Condition, _train: bool) -> Tensor {
         assert!(condition.is_empty(), "an MLP cannot be told a condition");
         let features = embedding::features(noise, &self.frequencies);
-        // b_l joins the bias of T_l, so that all are added at once.
-        let biases: Vec<&Tensor> = self.layers.iter().map(|layer| &layer.bias).collect();
-        let bias = &self.project.bias + Tensor::cat(&biases, 0);
-        let shifts = self.embed.forward(&features).silu().linear(&self.project.weight, Some(&bias));
+        let e = self.embed.forward(&features).silu();
+        let shifts = product::affine(&e, &self.project.weight, &self.project.bias);
         let shifts = shifts.chunk(self.layers.len() as i64, 1);
         let mut h: Option<Tensor> = None;
-        for (layer, shift) in self.layers.iter().zip(&shifts) {
+        for (weight, shift) in self.layers.iter().zip(&shifts) {
             let input = h.as_ref().unwrap_or(x);
-            let z = if shift.size()[0] == 1 {
-                // One noise level: the shift is a bias, added inside the matrix product.
-                input.linear(&layer.weight, Some(&shift.squeeze_dim(0)))
-            } else {
-                shift.addmm(input, &layer.weight.tr())
-            };
-            let mut next = z.silu();
+            let mut next = product::affine(input, weight, shift).silu();
             if let Some(h) = &h {
                 next += h;
             }
@@ -129,7 +121,7 @@ impl Network for MlpNetwork {
         Box::new(MlpNetwork {
             embed: self.embed.share(),
             project: self.project.share(),
-            layers: self.layers.iter().map(Linear::share).collect(),
+            layers: self.layers.iter().map(Tensor::shallow_clone).collect(),
             out: self.out.share(),
             frequencies: self.frequencies.shallow_clone(),
         })

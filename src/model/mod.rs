@@ -5,6 +5,7 @@ mod embedding;
 mod mlp;
 mod parameters;
 mod prediction;
+mod product;
 
 pub use condition::{Condition, Tokens};
 pub use embedding::Embedding;

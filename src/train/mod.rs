@@ -5,6 +5,7 @@
 mod adamw;
 mod average;
 mod checkpoint;
+mod gradient;
 mod levels;
 mod objective;
 mod posthoc;

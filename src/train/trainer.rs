@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tch::{Device, Kind, Tensor};
 
+use super::gradient::GradientSum;
 use super::update::norm;
 use super::{AdamW, Averaging, Buffers, Checkpoint, LogUncertainty, Mean, Moments, Objective, Schedule, Update};
 use crate::data::Dataset;
@@ -69,6 +70,7 @@ pub struct Trainer {
     learner: Learner,
     averages: Vec<Tensor>,
     moments: Moments,
+    gradient: GradientSum,
     workers: Arc<Workers>,
     step: usize,
 }
@@ -77,10 +79,10 @@ pub struct Trainer {
 const VALIDATION: u64 = 1 << 62;
 
 /// Examples whose gradient one thread computes at a time on the CPU: an eighth of the batch, but enough that calling an
-/// operator costs little beside its work, and few enough that what it reads is still in a cache. It does not depend on
-/// the number of threads, so that the sum over parts does not either.
+/// operator costs little beside its work, and few enough that what it reads is still in a cache. A small batch is halved
+/// while that leaves work enough. It does not depend on the number of threads, so that the sum over parts does not either.
 pub fn part_of(batch: i64) -> i64 {
-    (batch / 8).clamp(128, 512)
+    (batch / 8).clamp(256, 512).min((batch / 2).max(128))
 }
 
 /// One thread's share of a step.
@@ -104,7 +106,8 @@ impl Trainer {
         let flat = learner.parameters.flat();
         let moments = Moments { first: flat.zeros_like(), second: flat.zeros_like() };
         let averages = settings.averages.iter().map(|_| flat.copy()).collect();
-        Trainer { settings, objective, data, learner, averages, moments, workers, step: 0 }
+        let gradient = GradientSum::new(&learner.parameters);
+        Trainer { settings, objective, data, learner, averages, moments, gradient, workers, step: 0 }
     }
 
     /// Steps made so far.
@@ -205,9 +208,11 @@ impl Trainer {
         (0..batch).step_by(size as usize).map(part).collect::<Vec<_>>().into_iter()
     }
 
-    /// The loss of a batch and its gradient `[P]`: parts of the batch side by side, each on one thread, summed in order.
-    fn gradient(&self, x0: &Tensor, first: u64) -> (f64, Tensor) {
+    /// The loss of a batch, whose gradient is left in `self.gradient`: parts of the batch side by side, each on one
+    /// thread, summed in order.
+    fn differentiate(&mut self, x0: &Tensor, first: u64) -> f64 {
         let batch = x0.size()[0];
+        let parts = self.parts(x0, first);
         let objective = &self.objective;
         let work = |part: Part| {
             let uncertainty = part.uncertainty.as_ref();
@@ -215,18 +220,17 @@ impl Trainer {
             let loss = loss * (part.x0.size()[0] as f64 / batch as f64);
             (loss.double_value(&[]), part.leaves.gradient(&loss))
         };
-        let (mut loss, gradient) = (0.0, self.learner.parameters.flat().zeros_like());
-        let mut sums = self.learner.parameters.views(&gradient);
-        let add = |(more, parts): (f64, Vec<Tensor>)| {
+        let (mut loss, sum) = (0.0, &mut self.gradient);
+        sum.clear();
+        let add = |(more, gradient)| {
             loss += more;
-            sums.iter_mut().zip(parts).for_each(|(sum, part)| *sum += part);
+            sum.add(gradient);
         };
-        let parts = self.parts(x0, first);
         match x0.device() {
             Device::Cpu => self.workers.in_order(parts, work, add),
             _ => parts.map(work).for_each(add),
         }
-        (loss, gradient)
+        loss
     }
 
     /// A step on `batch` examples, to see what it takes. A run that made one is none to go on with.
@@ -253,8 +257,8 @@ impl Trainer {
         let mut theta = self.learner.parameters.flat();
         let options: (Kind, Device) = (Kind::Float, theta.device());
         let x0 = self.data.draw(Stream::new(seed, Purpose::Data), first, batch).to_kind(options.0).to_device(options.1);
-        let (loss, mut gradient) = self.gradient(&x0, first);
-        let norm = norm(&gradient, &self.workers);
+        let loss = self.differentiate(&x0, first);
+        let norm = norm(&mut self.gradient.flat, &self.workers);
         let step = self.step + 1;
         if !(loss.is_finite() && norm.is_finite()) {
             // Nothing is updated: the parameters are still those that made it.
@@ -267,8 +271,9 @@ impl Trainer {
             adamw: optimizer.at(step, scale),
             weights: self.settings.averages.iter().map(|average| 1.0 - average.decay(step)).collect(),
         };
-        let Trainer { averages, moments, workers, .. } = self;
-        update.apply(Buffers { theta: &mut theta, gradient: &mut gradient, moments, averages }, workers);
+        let Trainer { averages, moments, gradient, workers, .. } = self;
+        let gradient = &mut gradient.flat;
+        update.apply(Buffers { theta: &mut theta, gradient, moments, averages }, workers);
         Ok(Progress { step, loss, gradient: norm, lr: optimizer.lr * scale })
     }
 
