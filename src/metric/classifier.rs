@@ -51,11 +51,7 @@ impl Metric for Classifier {
         self.neighbors.map_or(4, |neighbors| neighbors.max(4))
     }
 
-    fn measure(&self, question: &Question) -> Estimate {
-        question.check(self);
-        if !question.is_finite() {
-            return Estimate::UNDEFINED;
-        }
+    fn estimate(&self, question: &Question) -> Estimate {
         let Question { x, data: y, .. } = *question;
         let (train_x, train_y) = (x.slice(s![..;2, ..]), y.slice(s![..;2, ..]));
         let train = concatenate![Axis(0), train_x, train_y];

@@ -83,11 +83,7 @@ impl Metric for Kl {
         self.neighbors + 2
     }
 
-    fn measure(&self, question: &Question) -> Estimate {
-        question.check(self);
-        if !question.is_finite() {
-            return Estimate::UNDEFINED;
-        }
+    fn estimate(&self, question: &Question) -> Estimate {
         let Question { x, data, truth, .. } = *question;
         let (k, n, m, dim) = (self.neighbors as f64, x.nrows() as f64, data.nrows() as f64, x.ncols() as f64);
         let centre = x.mean_axis(Axis(0)).expect("there are samples");

@@ -75,12 +75,18 @@ pub trait Metric: Debug + Send + Sync {
 
     /// The answer to a question that [has](Question::has) what the metric [needs](Metric::needs).
     ///
-    /// A coordinate that is not finite makes an estimate that is not.
+    /// A coordinate that is not finite makes an estimate that is not a number.
     ///
     /// # Panics
     /// If the question lacks what the metric needs, if the samples and the reference data differ in dimension or have
     /// none, or if there are fewer than [`Metric::least`] of either.
-    fn measure(&self, question: &Question) -> Estimate;
+    fn measure(&self, question: &Question) -> Estimate {
+        question.check(self);
+        if question.is_finite() { self.estimate(question) } else { Estimate::UNDEFINED }
+    }
+
+    /// What [`Metric::measure`] answers where there are points enough, in one space, and all are finite.
+    fn estimate(&self, question: &Question) -> Estimate;
 
     /// The distance of `x` `[N, D]`, the samples, from `y` `[M, D]`, the reference data, for metrics that need no more;
     /// N and M may differ.
@@ -122,7 +128,7 @@ impl<'a> Question<'a> {
 
     /// Panics unless the samples and the data are `least` points or more in one space.
     #[track_caller]
-    fn check(&self, metric: &impl Metric) {
+    fn check(&self, metric: &(impl Metric + ?Sized)) {
         let ((n, d), (m, e), least) = (self.x.dim(), self.data.dim(), metric.least());
         assert!(
             d == e && d > 0 && n >= least && m >= least,

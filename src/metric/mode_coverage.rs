@@ -66,11 +66,7 @@ impl Metric for ModeCoverage {
         1
     }
 
-    fn measure(&self, question: &Question) -> Estimate {
-        question.check(self);
-        if !question.is_finite() {
-            return Estimate::UNDEFINED;
-        }
+    fn estimate(&self, question: &Question) -> Estimate {
         let modes = question.truth.modes.as_ref().expect("a question that holds the modes");
         let dim = question.x.ncols() as f64;
         let radius = ChiSquared::new(dim).expect("a positive dimension").inverse_cdf(self.within);

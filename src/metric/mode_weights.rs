@@ -59,11 +59,7 @@ impl Metric for ModeWeights {
         2
     }
 
-    fn measure(&self, question: &Question) -> Estimate {
-        question.check(self);
-        if !question.is_finite() {
-            return Estimate::UNDEFINED;
-        }
+    fn estimate(&self, question: &Question) -> Estimate {
         let modes = question.truth.modes.as_ref().expect("a question that holds the modes");
         let mut posterior = Array2::zeros((question.x.nrows(), modes.len()));
         par_azip!((mut posterior in posterior.rows_mut(), x in question.x.rows()) {

@@ -64,11 +64,7 @@ impl Metric for OptimalTransport {
         2
     }
 
-    fn measure(&self, question: &Question) -> Estimate {
-        question.check(self);
-        if !question.is_finite() {
-            return Estimate::UNDEFINED;
-        }
+    fn estimate(&self, question: &Question) -> Estimate {
         let Question { x, data: y, .. } = *question;
         let n = x.nrows().min(y.nrows()).min(self.points);
         let (x, y) = (Standard::new(evenly(x, n)), Standard::new(evenly(y, n)));

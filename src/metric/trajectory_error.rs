@@ -54,8 +54,7 @@ impl Metric for TrajectoryError {
         2
     }
 
-    fn measure(&self, question: &Question) -> Estimate {
-        question.check(self);
+    fn estimate(&self, question: &Question) -> Estimate {
         let flow = question.flow.expect("a question that holds the probability flow");
         let squares = (&question.x - &flow).map_axis(Axis(1), |gap| gap.dot(&gap));
         let Estimate { value, standard_error } = Estimate::mean(&squares);
