@@ -284,15 +284,22 @@ impl Trainer {
         let losses = tensor::to_array(&losses);
         let worst = losses.iter().enumerate().max_by(|a, b| rank(a.1).total_cmp(&rank(b.1)));
         let t = self.objective.time_of(first + worst.expect("a batch has at least one example").0 as u64);
+        let scale = x0.to_kind(Kind::Double).square().mean(Kind::Double).sqrt().double_value(&[]);
+        let remedy = if (1e-3..1e3).contains(&scale) {
+            "lower train.optimizer.adamw.lr, lengthen train.warmup or clip harder, and train anew; with the same settings \
+             it would end here again"
+                .to_owned()
+        } else {
+            format!(
+                "the data's root mean square is {scale:.1e}: scale them to about 1 (`standardise: true` for a table)"
+            )
+        };
         Error::Diverged {
             what: if loss.is_finite() { "the gradient" } else { "the loss" }.into(),
             step: self.step + 1,
             t,
             ratio: self.objective.sde.kernel(t).ratio(),
-            remedy:
-                "lower train.optimizer.adamw.lr, lengthen train.warmup or clip harder, and train anew; with the same \
-                     settings it would end here again"
-                    .into(),
+            remedy,
         }
     }
 }
