@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array2, ArrayView2, s};
 use tch::Tensor;
 
 use super::board::write_images;
@@ -128,7 +128,9 @@ impl Drawer<'_> {
             .map_err(|e| Error::file(&path, e.to_string(), "draw them again with `ornstein sample`"))?;
         let spec = &self.plan.spec.sample;
         let sampled = format!("{}, {} steps", spec.solver.name(), spec.steps());
-        let data = PointPanel { title: "data".into(), points: first_two(data.view()) };
+        // As many of each, so that they look equally dense.
+        let data = data.slice(s![..data.nrows().min(rows), ..]);
+        let data = PointPanel { title: "data".into(), points: first_two(data) };
         let panels = vec![data, PointPanel { title: sampled, points: first_two(samples.view()) }];
         let note = if dim > 2 { " Only the first two coordinates are shown." } else { "" };
         let caption = format!("Data beside the samples of this run (at most {POINTS} points each).{note}");
