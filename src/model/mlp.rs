@@ -60,8 +60,11 @@ impl Mlp {
         // √2 keeps the variance through an activation that halves it (He et al. 2015).
         let gain = std::f64::consts::SQRT_2;
         let embed = linear("embed", features, features, gain);
-        let project = linear("project", features, depth * width, 1.0);
         let out = linear("out", width, dim, 0.0);
+        let project = Linear {
+            weight: parameters.normal("project.weight", &[features, depth * width], 1.0 / (features as f64).sqrt()),
+            bias: parameters.zeros("project.bias", &[depth * width]),
+        };
         let layer = |l| {
             let from = if l == 0 { dim } else { width };
             parameters.normal(format!("layers.{l}.weight"), &[width, from], gain / (from as f64).sqrt())
@@ -90,7 +93,7 @@ impl Linear {
 #[derive(Debug)]
 pub struct MlpNetwork {
     embed: Linear,
-    /// T_l and b_l of all layers in one matrix and one vector.
+    /// T_l of all layers in one matrix, the other way round (its gradient is then the faster product), and their b_l.
     project: Linear,
     /// W_l.
     layers: Vec<Tensor>,
@@ -103,7 +106,7 @@ impl Network for MlpNetwork {
         assert!(condition.is_empty(), "an MLP cannot be told a condition");
         let features = embedding::features(noise, &self.frequencies);
         let e = self.embed.forward(&features).silu();
-        let shifts = product::affine(&e, &self.project.weight, &self.project.bias);
+        let shifts = product::affine(&e, &self.project.weight.tr(), &self.project.bias);
         let shifts = shifts.chunk(self.layers.len() as i64, 1);
         let mut h: Option<Tensor> = None;
         for (weight, shift) in self.layers.iter().zip(&shifts) {
