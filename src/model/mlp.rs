@@ -61,15 +61,13 @@ impl Mlp {
         let gain = std::f64::consts::SQRT_2;
         let embed = linear("embed", features, features, gain);
         let out = linear("out", width, dim, 0.0);
-        let project = Linear {
-            weight: parameters.normal("project.weight", &[features, depth * width], 1.0 / (features as f64).sqrt()),
-            bias: parameters.zeros("project.bias", &[depth * width]),
-        };
+        let project = parameters.normal("project.weight", &[features, depth * width], 1.0 / (features as f64).sqrt());
+        let biases = parameters.zeros("project.bias", &[depth * width]);
         let layer = |l| {
             let from = if l == 0 { dim } else { width };
             parameters.normal(format!("layers.{l}.weight"), &[width, from], gain / (from as f64).sqrt())
         };
-        MlpNetwork { embed, project, layers: (0..depth).map(layer).collect(), out, frequencies }
+        MlpNetwork { embed, project, biases, layers: (0..depth).map(layer).collect(), out, frequencies }
     }
 }
 
@@ -93,8 +91,10 @@ impl Linear {
 #[derive(Debug)]
 pub struct MlpNetwork {
     embed: Linear,
-    /// T_l of all layers in one matrix, the other way round (its gradient is then the faster product), and their b_l.
-    project: Linear,
+    /// T_lᵀ of all layers side by side `[features, depth · width]`: so laid out, its gradient is the faster product.
+    project: Tensor,
+    /// b_l of all layers.
+    biases: Tensor,
     /// W_l.
     layers: Vec<Tensor>,
     out: Linear,
@@ -106,12 +106,12 @@ impl Network for MlpNetwork {
         assert!(condition.is_empty(), "an MLP cannot be told a condition");
         let features = embedding::features(noise, &self.frequencies);
         let e = self.embed.forward(&features).silu();
-        let shifts = product::affine(&e, &self.project.weight.tr(), &self.project.bias);
+        let shifts = product::affine(&e, &self.project, &self.biases);
         let shifts = shifts.chunk(self.layers.len() as i64, 1);
         let mut h: Option<Tensor> = None;
         for (weight, shift) in self.layers.iter().zip(&shifts) {
             let input = h.as_ref().unwrap_or(x);
-            let mut next = product::affine(input, weight, shift).silu();
+            let mut next = product::affine(input, &weight.tr(), shift).silu();
             if let Some(h) = &h {
                 next += h;
             }
@@ -123,7 +123,8 @@ impl Network for MlpNetwork {
     fn share(&self) -> Box<dyn Network> {
         Box::new(MlpNetwork {
             embed: self.embed.share(),
-            project: self.project.share(),
+            project: self.project.shallow_clone(),
+            biases: self.biases.shallow_clone(),
             layers: self.layers.iter().map(Tensor::shallow_clone).collect(),
             out: self.out.share(),
             frequencies: self.frequencies.shallow_clone(),

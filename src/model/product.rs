@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use tch::{Device, Tensor};
 
-/// x Wᵀ + b `[B, n]` of x `[B, k]`, W `[n, k]` and b `[n]`, `[1, n]` or `[B, n]`, by the faster of LibTorch's two libraries.
+/// x W + b `[B, n]` of x `[B, k]`, W `[k, n]` and b `[n]`, `[1, n]` or `[B, n]`, by the faster of LibTorch's two libraries.
 ///
 /// LibTorch multiplies with MKL, whose kernels for AMD's processors compute with 256 bits at a time. oneDNN, its library
 /// for convolutions, uses 512 where the processor has them: on Zen 5 it takes about half the time from B = 512 on. The
@@ -15,7 +15,7 @@ pub(super) fn affine(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Tensor {
     if *WIDE_AMD && large && rows % IMAGES == 0 && x.device() == Device::Cpu {
         return by_convolution(x, weight, bias);
     }
-    bias.addmm(x, &weight.tr())
+    bias.addmm(x, weight)
 }
 
 /// Rows and columns from which on the better kernel makes up for calling it.
@@ -26,10 +26,10 @@ const IMAGES: i64 = 16;
 
 /// The product as a 1 × 1 convolution of images whose pixels are the rows of x, in its own memory (channels last).
 fn by_convolution(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Tensor {
-    let ([rows, k], n) = (<[i64; 2]>::try_from(x.size()).expect("a matrix"), weight.size()[0]);
+    let ([rows, k], n) = (<[i64; 2]>::try_from(x.size()).expect("a matrix"), weight.size()[1]);
     let channels_last = [0, 3, 1, 2];
     let images = x.view([IMAGES, rows / IMAGES, 1, k]).permute(channels_last);
-    let kernel = weight.view([n, 1, 1, k]).permute(channels_last);
+    let kernel = weight.tr().view([n, 1, 1, k]).permute(channels_last);
     let vector = (bias.dim() == 1).then_some(bias);
     let mut y = images.conv2d(&kernel, vector, 1, 0, 1, 1).permute([0, 2, 3, 1]).reshape([rows, n]);
     if vector.is_none() {
@@ -69,7 +69,7 @@ mod tests {
             let like = Tensor::empty(shape, (Kind::Float, Device::Cpu));
             tensor::normals(Stream::new(0, Purpose::Init), 0, draw, &like).set_requires_grad(true)
         };
-        let (x, weight, direction) = (normal(0, &[rows, k]), normal(1, &[n, k]), normal(2, &[rows, n]).detach());
+        let (x, weight, direction) = (normal(0, &[rows, k]), normal(1, &[k, n]), normal(2, &[rows, n]).detach());
         for bias in [&[n][..], &[1, n], &[rows, n]].map(|shape| normal(3, shape)) {
             let results = |product: &dyn Fn(&Tensor, &Tensor, &Tensor) -> Tensor| {
                 let y = product(&x, &weight, &bias);
@@ -78,7 +78,7 @@ mod tests {
                 all.push(y);
                 all
             };
-            let expected = results(&|x, weight, bias| x.matmul(&weight.tr()) + bias);
+            let expected = results(&|x, weight, bias| x.matmul(weight) + bias);
             for product in [affine, by_convolution] {
                 for (found, expected) in results(&product).iter().zip(&expected) {
                     assert_eq!(found.size(), expected.size());
