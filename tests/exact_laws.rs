@@ -16,7 +16,7 @@ use ornstein::score::exact::{Exact, Law};
 use ornstein::sde::{Edm, Sde, Ve, Vp};
 use ornstein::solve::{
     Ancestral, AnnealedLangevin, Bosh3, Ddim, Dopri5, Dpmpp2m, EdmHeun, Euler, EulerMaruyama, Fresh, Grid, Heun,
-    Karras, Method, ReverseDiffusion, Rk4, UniformGrid, Variance,
+    Karras, Method, Recipe, ReverseDiffusion, Rk4, UniformGrid, Variance,
 };
 use tch::Tensor;
 
@@ -358,7 +358,7 @@ fn churn_follows_its_recursion() {
     let times = Karras::default().times(&*sde, 32);
     for (s_churn, s_noise) in [(10.0, 1.0), (40.0, 1.0), (40.0, 1.007)] {
         let solver = EdmHeun { s_churn, s_min: 0.05, s_max: 50.0, s_noise };
-        let method = Method { churn: solver.churn(32), ..solver.into() };
+        let method = solver.method(32);
         let gamma = (s_churn / 32.0f64).min(2f64.sqrt() - 1.0);
         assert_recursion("churn", &sde, &method, &times, |(m, v), w| {
             let churned = (0.05..=50.0).contains(&w[0]);

@@ -297,7 +297,7 @@ impl Desk {
             Plan::new(spec.clone(), compute, &Library::new(None)).map_err(|fault| document.data_fault(&[], fault))?;
         plan.parameters()?;
         let sample = &spec.sample;
-        if sample.solver.tolerance().is_none() {
+        if sample.solver.chosen().tolerance().is_none() {
             let choice = Choice { solver: &sample.solver, grid: &sample.grid, denoise: sample.denoise };
             plan.evaluations(&choice, sample.steps(), 2_000);
         }

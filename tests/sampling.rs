@@ -12,7 +12,7 @@ use ornstein::score::exact::{Exact, Law};
 use ornstein::score::{Denoiser, Eval, Model};
 use ornstein::sde::{Edm, Sde, Vp};
 use ornstein::solve::{
-    AnnealedLangevin, Context, Corrector, Ddim, Dopri5, Dpmpp2m, EdmHeun, EulerMaruyama, Grid, Karras, Langevin,
+    About, AnnealedLangevin, Context, Corrector, Ddim, Dopri5, Dpmpp2m, EdmHeun, EulerMaruyama, Grid, Karras, Langevin,
     LangevinVariant, LogSnr, Method, NoiseSource, Order, Quadratic, ReverseDiffusion, Sampler, Schedule, Solver, Step,
     Tolerance, UniformGrid, prior,
 };
@@ -272,6 +272,10 @@ fn a_shared_path_does_not_depend_on_the_split() {
 struct Recorder(Arc<Mutex<Vec<usize>>>);
 
 impl Solver for Recorder {
+    fn about(&self) -> About {
+        About { paper: "", when: "" }
+    }
+
     fn order(&self) -> Order {
         Order::ode(1.0)
     }

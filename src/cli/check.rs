@@ -47,10 +47,10 @@ impl Prospect {
         let sample = &plan.spec.sample;
         let steps = sample.steps();
         let choice = Choice { solver: &sample.solver, grid: &sample.grid, denoise: sample.denoise };
-        let effort = sample.solver.tolerance().is_none().then(|| plan.evaluations(&choice, steps, COUNTED));
+        let effort = sample.solver.chosen().tolerance().is_none().then(|| plan.evaluations(&choice, steps, COUNTED));
         let compared = plan.spec.compare.as_ref().map_or(0, |compare| {
             let count = compare.count.unwrap_or(sample.count);
-            let fixed = compare.entries.iter().filter(|entry| entry.solver.tolerance().is_none()).count();
+            let fixed = compare.entries.iter().filter(|entry| entry.solver.chosen().tolerance().is_none()).count();
             let factors = [fixed, compare.repeats, count];
             factors.into_iter().fold(compare.nfe.iter().sum(), usize::saturating_mul)
         });

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use super::choices::{
-    CorrectorSpec, DataSpec, EmaSpec, GridSpec, MetricSpec, NetworkSpec, OptimizerSpec, ScheduleSpec, SdeSpec,
-    SolverSpec, TimeSpec, WeightingSpec,
+    CorrectorSpec, DataSpec, EmaSpec, GridSpec, MetricSpec, NetworkSpec, OptimizerSpec, PredictorCorrector,
+    ScheduleSpec, SdeSpec, TimeSpec, WeightingSpec,
 };
 use crate::data::{Dataset, Library, Toy};
 use crate::error::Fault;
 use crate::metric::Metric;
 use crate::model::{Builder, Network};
 use crate::sde::Sde;
-use crate::solve::{Corrector, Grid, Method, Tolerance};
+use crate::solve::{About, Corrector, Grid, Method, Recipe, Tolerance};
 use crate::train::{AdamW, Averaging, Schedule, TimeLaw, Weighting};
 
 impl SdeSpec {
@@ -139,34 +139,19 @@ impl OptimizerSpec {
     }
 }
 
-impl SolverSpec {
-    /// The solver and what surrounds it, for a run of `steps` steps.
-    pub fn build(&self, steps: usize) -> Method {
-        match self {
-            SolverSpec::EulerMaruyama(solver) => (*solver).into(),
-            SolverSpec::ReverseDiffusion(solver) => (*solver).into(),
-            SolverSpec::Ancestral(solver) => (*solver).into(),
-            SolverSpec::Ddim(solver) => (*solver).into(),
-            SolverSpec::Euler(solver) => (*solver).into(),
-            SolverSpec::Heun(solver) => (*solver).into(),
-            SolverSpec::Rk4(solver) => (*solver).into(),
-            SolverSpec::Bosh3(solver) => (*solver).into(),
-            SolverSpec::Dopri5(solver) => (*solver).into(),
-            SolverSpec::Dpmpp2m(solver) => (*solver).into(),
-            SolverSpec::EdmHeun(solver) => Method { churn: solver.churn(steps), ..(*solver).into() },
-            SolverSpec::PredictorCorrector(both) => {
-                Method { corrector: Some(both.corrector.build()), ..both.predictor.build(steps) }
-            }
-        }
+impl Recipe for PredictorCorrector {
+    fn method(&self, steps: usize) -> Method {
+        Method { corrector: Some(self.corrector.build()), ..self.predictor.chosen().method(steps) }
     }
 
-    /// The tolerance with which the solver chooses its own steps; none on a grid.
-    pub fn tolerance(&self) -> Option<Tolerance> {
-        match self {
-            SolverSpec::Bosh3(solver) => solver.tolerance(),
-            SolverSpec::Dopri5(solver) => solver.tolerance(),
-            SolverSpec::PredictorCorrector(both) => both.predictor.tolerance(),
-            _ => None,
+    fn tolerance(&self) -> Option<Tolerance> {
+        self.predictor.chosen().tolerance()
+    }
+
+    fn about(&self) -> About {
+        About {
+            paper: "Song et al. 2021, Algorithms 2 and 3",
+            when: "to mend the error of a coarse predictor with further evaluations at each noise level",
         }
     }
 }

@@ -8,11 +8,12 @@ use std::fmt;
 /// Defines a choice from a list of `name => Variant(Settings)`: the enum, how it is read and written, and its check.
 ///
 /// A bare word takes the default settings of the named thing; a map with that one key gives them. No tagging
-/// attribute of serde is involved, so the errors of the settings keep their own paths.
+/// attribute of serde is involved, so the errors of the settings keep their own paths. With `as dyn Trait`, the settings
+/// are at hand as that trait, so that one line is all that a further thing takes.
 macro_rules! choice {
     (
         $(#[$about:meta])*
-        pub enum $Choice:ident ($kind:literal) {
+        pub enum $Choice:ident ($kind:literal) $(as dyn $Trait:path)? {
             $(#[doc = $doc:literal] $name:ident => $Variant:ident($Settings:ty)),+ $(,)?
         }
     ) => {
@@ -36,6 +37,8 @@ macro_rules! choice {
                 }
             }
         }
+
+        $crate::experiment::choice::at_hand!($Choice [$($Variant)+] $($Trait)?);
 
         impl $crate::error::Settings for $Choice {
             fn check(&self) -> Result<(), $crate::error::Fault> {
@@ -114,6 +117,22 @@ macro_rules! choice {
     };
 }
 pub(super) use choice;
+
+/// The settings of a choice as a trait, where one is given.
+macro_rules! at_hand {
+    ($Choice:ident [$($Variant:ident)+]) => {};
+    ($Choice:ident [$($Variant:ident)+] $Trait:path) => {
+        impl $Choice {
+            /// What is chosen.
+            pub fn chosen(&self) -> &dyn $Trait {
+                match self {
+                    $($Choice::$Variant(settings) => settings),+
+                }
+            }
+        }
+    };
+}
+pub(super) use at_hand;
 
 /// How a choice may be written, for an editor: the bare word, or a map with that one key.
 pub(super) fn forms(name: &str, about: &str, mut settings: schemars::Schema) -> [schemars::Schema; 2] {

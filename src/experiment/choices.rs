@@ -133,7 +133,7 @@ choice! {
 
 choice! {
     /// The solver that turns noise into samples.
-    pub enum SolverSpec ("solver") {
+    pub enum SolverSpec ("solver") as dyn solve::Recipe {
         /// Euler–Maruyama on the reverse SDE.
         euler_maruyama => EulerMaruyama(solve::EulerMaruyama),
         /// The reverse diffusion sampler on the reverse SDE.

@@ -146,7 +146,7 @@ impl Forecast {
             seconds: evaluations.map(|evaluations| each * evaluations * sample.count as f64),
         });
         self.comparison_seconds = plan.spec.compare.as_ref().map(|compare| {
-            let fixed = compare.entries.iter().filter(|entry| entry.solver.tolerance().is_none()).count();
+            let fixed = compare.entries.iter().filter(|entry| entry.solver.chosen().tolerance().is_none()).count();
             let evaluations = compare.nfe.iter().sum::<usize>() as f64 * fixed as f64;
             each * evaluations * compare.repeats as f64 * compare.count.unwrap_or(sample.count) as f64
         });

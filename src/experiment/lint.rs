@@ -15,7 +15,7 @@ pub fn lint(plan: &Plan) -> Vec<String> {
     let mut warnings = Vec::new();
     let compared = plan.spec.compare.iter().flat_map(|compare| &compare.entries).map(|entry| &entry.solver);
     for solver in std::iter::once(&plan.spec.sample.solver).chain(compared) {
-        if let Some(tolerance) = solver.tolerance()
+        if let Some(tolerance) = solver.chosen().tolerance()
             && plan.compute.kind == Kind::Float
             && tolerance.rtol.min(tolerance.atol) < SINGLE
         {
@@ -59,8 +59,8 @@ pub fn lint(plan: &Plan) -> Vec<String> {
         }
     }
     let steps = plan.spec.sample.steps();
-    let order = plan.spec.sample.solver.build(steps).solver.order().of_error();
-    if (steps as f64) < 2.0 * order && plan.spec.sample.solver.tolerance().is_none() {
+    let order = plan.spec.sample.solver.chosen().method(steps).solver.order().of_error();
+    if (steps as f64) < 2.0 * order && plan.spec.sample.solver.chosen().tolerance().is_none() {
         warnings.push(format!(
             "{steps} steps are too few for a method of order {order} to show it; take more steps or a lower order"
         ));

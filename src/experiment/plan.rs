@@ -194,13 +194,13 @@ impl Plan {
         let (solver, grid) = (choice.solver, choice.grid);
         let span = self.sde.span();
         let data = self.sde.time_of_data();
-        let schedule = match solver.tolerance() {
+        let schedule = match solver.chosen().tolerance() {
             Some(tolerance) => {
                 let between = (span.t_max, span.t_min);
                 Schedule::Adaptive { tolerance, between, finish: choice.denoise.then_some(data) }
             }
             None => {
-                let mut times = grid.times(&*self.sde, steps)?;
+                let mut times = solver.chosen().times(&*self.sde, grid.times(&*self.sde, steps)?);
                 if choice.denoise && times.last() != Some(&data) {
                     times.push(data);
                 }
@@ -211,7 +211,7 @@ impl Plan {
             Noise::Fresh => NoiseSource::Fresh,
             Noise::Brownian => NoiseSource::Brownian,
         };
-        Ok(Sampler { method: solver.build(steps), schedule, noise, seed, chunk: self.spec.sample.chunk })
+        Ok(Sampler { method: solver.chosen().method(steps), schedule, noise, seed, chunk: self.spec.sample.chunk })
     }
 
     /// The evaluations that a solver makes in `steps` steps: counted on a one-dimensional Gaussian, not derived. The

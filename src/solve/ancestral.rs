@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Clock, Context, Ddim, Order, Solver, Step};
+use super::{About, Clock, Context, Ddim, Order, Solver, Step};
 use crate::error::Settings;
 use crate::score::Eval;
 
@@ -28,14 +28,21 @@ pub struct Ancestral {
 }
 
 impl Solver for Ancestral {
+    fn about(&self) -> About {
+        About {
+            paper: "Ho et al. 2020, Algorithm 2; Song et al. 2021, Appendix F",
+            when: "DDPM's own sampler, on many steps",
+        }
+    }
+
     fn order(&self) -> Order {
         Order::sde(1.0, 1.0)
     }
 
     fn clock(&self) -> Clock {
         match self.variance {
-            Variance::Posterior => Clock::InverseRatio,
-            Variance::Forward => Clock::Ratio,
+            Variance::Posterior => Clock::REVERSE,
+            Variance::Forward => Clock::FORWARD,
         }
     }
 
@@ -49,7 +56,7 @@ impl Solver for Ancestral {
         // (x + b² score)/a = (α_s/α_t) [(1 − gain) x + gain α_t x̂₀].
         let mut x = &now.x * (ks.alpha / k.alpha * (1.0 - gain));
         x += &now.x0 * (ks.alpha * gain);
-        x += cx.brownian(Clock::Ratio, &now.x, now.t, s) * k.alpha;
+        x += cx.brownian(Clock::FORWARD, &now.x, now.t, s) * k.alpha;
         x.into()
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Clock, Context, Order, Solver, Step};
+use super::{About, Clock, Context, Order, Solver, Step};
 use crate::error::{Fault, Settings};
 use crate::score::Eval;
 
@@ -21,12 +21,19 @@ pub struct Ddim {
 }
 
 impl Solver for Ddim {
+    fn about(&self) -> About {
+        About {
+            paper: "Song, Meng & Ermon 2021",
+            when: "the baseline for the probability-flow ODE: robust at very few steps",
+        }
+    }
+
     fn order(&self) -> Order {
         if self.eta == 0.0 { Order::ode(1.0) } else { Order::sde(1.0, 1.0) }
     }
 
     fn clock(&self) -> Clock {
-        Clock::InverseRatio
+        Clock::REVERSE
     }
 
     fn step(&self, cx: &mut Context, now: &Eval, s: f64) -> Step {
@@ -39,7 +46,7 @@ impl Solver for Ddim {
         let mut x = &now.x * a;
         x += &now.x0 * (ks.alpha - a * k.alpha);
         if self.eta > 0.0 {
-            x += cx.brownian(Clock::InverseRatio, &now.x, now.t, s) * (self.eta * ks.sigma * ks.ratio());
+            x += cx.brownian(Clock::REVERSE, &now.x, now.t, s) * (self.eta * ks.sigma * ks.ratio());
         }
         x.into()
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Context, Ddim, Order, Solver, Step};
+use super::{About, Context, Ddim, Order, Solver, Step};
 use crate::error::Settings;
 use crate::score::Eval;
 
@@ -15,6 +15,13 @@ use crate::score::Eval;
 pub struct Dpmpp2m {}
 
 impl Solver for Dpmpp2m {
+    fn about(&self) -> About {
+        About {
+            paper: "Lu et al. 2022b, Algorithm 2",
+            when: "a good first choice at 8 to 50 evaluations, guided or not",
+        }
+    }
+
     fn order(&self) -> Order {
         Order::ode(2.0)
     }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use super::{Context, Order, Solver, Step};
+use super::{About, Context, Order, Solver, Step};
 use crate::error::{Fault, Settings};
 use crate::score::Eval;
 use crate::tensor::combine;
@@ -31,21 +31,25 @@ impl Default for EdmHeun {
     }
 }
 
-impl EdmHeun {
-    /// The churn of a run of `steps` steps, if any.
-    pub fn churn(&self, steps: usize) -> Option<Churn> {
+impl Solver for EdmHeun {
+    fn about(&self) -> About {
+        About {
+            paper: "Karras et al. 2022, Algorithms 1 and 2",
+            when: "20 to 200 evaluations; with churn, to let noise correct the errors of a network",
+        }
+    }
+
+    fn order(&self) -> Order {
+        // Churn adds and removes noise independently of the error of the ODE step.
+        Order::ode(2.0)
+    }
+
+    fn churn(&self, steps: usize) -> Option<Churn> {
         (self.s_churn > 0.0).then_some(Churn {
             gamma: (self.s_churn / steps as f64).min(std::f64::consts::SQRT_2 - 1.0),
             ratios: (self.s_min, self.s_max),
             noise: self.s_noise,
         })
-    }
-}
-
-impl Solver for EdmHeun {
-    fn order(&self) -> Order {
-        // Churn adds and removes noise independently of the error of the ODE step.
-        Order::ode(2.0)
     }
 
     fn step(&self, cx: &mut Context, now: &Eval, s: f64) -> Step {

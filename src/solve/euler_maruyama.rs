@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Clock, Context, Order, Solver, Step};
+use super::{About, Clock, Context, Order, Solver, Step};
 use crate::error::Settings;
 use crate::score::Eval;
 
@@ -15,6 +15,13 @@ use crate::score::Eval;
 pub struct EulerMaruyama {}
 
 impl Solver for EulerMaruyama {
+    fn about(&self) -> About {
+        About {
+            paper: "Maruyama 1955; Song et al. 2021",
+            when: "the baseline for the reverse SDE: one evaluation a step, many steps",
+        }
+    }
+
     fn order(&self) -> Order {
         Order::sde(1.0, 1.0)
     }

@@ -167,7 +167,7 @@ impl Settings for Explicit {
     }
 }
 
-/// Stepping through given times.
+/// Stepping through given times; a time above the one before is a jump back, by the forward process.
 #[derive(Clone, Debug)]
 pub struct FixedGrid {
     times: Vec<f64>,
@@ -179,9 +179,9 @@ impl FixedGrid {
     /// Steps through `times`.
     ///
     /// # Panics
-    /// Unless they are at least two and strictly decreasing.
+    /// Unless they are at least two and none is as the one before.
     pub fn new(times: Vec<f64>) -> Self {
-        assert!(times.len() >= 2 && times.windows(2).all(|w| w[0] > w[1]), "times must decrease strictly: {times:?}");
+        assert!(times.len() >= 2 && times.windows(2).all(|w| w[0] != w[1]), "a step of no length: {times:?}");
         FixedGrid { times, end: 1 }
     }
 }

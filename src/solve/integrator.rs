@@ -7,6 +7,7 @@ use tch::{Device, Tensor};
 use super::{Churn, Context, Corrector, Noise, Solver, Step, Stepping, Verdict};
 use crate::error::{Error, Result};
 use crate::score::{Denoiser, Eval};
+use crate::tensor::combine;
 
 /// A solver with what may surround it: a corrector before each step, churn before each step.
 #[derive(Debug)]
@@ -40,7 +41,9 @@ pub struct Point {
 /// caller's `for` is the callback.
 ///
 /// Each step: churn, correction, evaluation, the solver's step, judgement. A step to σ = 0 is x = α D(x, t) for every
-/// solver, the only thing defined there. Whatever moves the state off the solver's trajectory clears the history.
+/// solver, the only thing defined there. A step upwards in time, as grids with restarts have, is the forward process
+/// itself, x_s = (α_s/α) x + α_s √(κ_s² − κ²) ξ, at no evaluation. Whatever moves the state off the solver's trajectory
+/// clears the history.
 #[derive(Debug)]
 pub struct Integrator<'a> {
     denoiser: &'a dyn Denoiser,
@@ -55,6 +58,7 @@ pub struct Integrator<'a> {
     now: Option<Eval>,
     past: Vec<Eval>,
     step: usize,
+    steps: Option<usize>,
     finished: bool,
     watch: Watch,
 }
@@ -68,9 +72,9 @@ impl<'a> Integrator<'a> {
         noise: &'a mut dyn Noise,
         x: Tensor,
     ) -> Self {
-        let (t, s) = stepping.start();
+        let ((t, s), steps) = (stepping.start(), stepping.steps());
         let (now, past, step, finished, watch) = (None, Vec::new(), 0, false, Watch::default());
-        Integrator { denoiser, method, stepping, noise, x, t, s, now, past, step, finished, watch }
+        Integrator { denoiser, method, stepping, noise, x, t, s, now, past, step, steps, finished, watch }
     }
 
     /// Integrates to the end; `watch` sees each accepted point and may stop the run.
@@ -84,19 +88,25 @@ impl<'a> Integrator<'a> {
         Ok(self.x)
     }
 
+    fn context(&mut self) -> Context<'_> {
+        let left = self.steps.map(|steps| steps - self.step - 1);
+        Context { denoiser: self.denoiser, noise: self.noise, past: &self.past, made: self.step, left }
+    }
+
     /// Churn, correction and evaluation at the current point.
     fn arrive(&mut self) -> Eval {
-        let mut cx = Context { denoiser: self.denoiser, noise: self.noise, past: &self.past };
-        let mut moved = false;
-        if let Some((x, t)) = self.method.churn.and_then(|churn| churn.apply(&mut cx, &self.x, self.t)) {
-            (self.x, self.t, moved) = (x, t, true);
+        let (mut x, mut t, mut moved) = (self.x.shallow_clone(), self.t, false);
+        let method = self.method;
+        let mut cx = self.context();
+        if let Some(churned) = method.churn.and_then(|churn| churn.apply(&mut cx, &x, t)) {
+            ((x, t), moved) = (churned, true);
         }
-        if let Some(corrector) = &self.method.corrector {
-            (self.x, moved) = (corrector.correct(&mut cx, &self.x, self.t), true);
+        if let Some(corrector) = &method.corrector {
+            (x, moved) = (corrector.correct(&mut cx, &x, t), true);
         }
         if moved {
+            (self.x, self.t, self.now) = (x, t, None);
             self.past.clear();
-            self.now = None;
         }
         self.now.take().unwrap_or_else(|| Eval::new(self.denoiser, self.x.shallow_clone(), self.t))
     }
@@ -107,26 +117,43 @@ impl<'a> Integrator<'a> {
         if end.sigma == 0.0 {
             return (&now.x0 * end.alpha).into();
         }
-        let mut cx = Context { denoiser: self.denoiser, noise: self.noise, past: &self.past };
-        self.method.solver.step(&mut cx, now, self.s)
+        let (method, s) = (self.method, self.s);
+        method.solver.step(&mut self.context(), now, s)
     }
 
-    /// Moves to an accepted point and files the evaluation that led there.
-    fn accept(&mut self, now: Eval, step: Step) -> Point {
-        if self.method.solver.memory() > 0 {
-            self.past.insert(0, now);
-            self.past.truncate(self.method.solver.memory());
-        }
+    /// The forward process to the proposed time, above the current one.
+    fn rise(&mut self) -> Tensor {
+        let sde = self.denoiser.sde();
+        let (k, ks) = (sde.kernel(self.t), sde.kernel(self.s));
+        let spread = ks.alpha * ((ks.ratio() - k.ratio()) * (ks.ratio() + k.ratio())).sqrt();
+        let x = combine(ks.alpha / k.alpha, &self.x, spread, &self.noise.normal(&self.x));
+        self.past.clear();
+        x
+    }
+
+    /// Moves to an accepted point.
+    fn accept(&mut self, step: Step) -> Point {
         (self.x, self.t, self.now) = (step.x, self.s, step.next);
         self.step += 1;
         self.watch.record(&self.x, self.step, self.t);
         Point { step: self.step, t: self.t, x: self.x.shallow_clone() }
     }
 
+    /// Files the evaluation that led to a point.
+    fn file(&mut self, now: Eval) {
+        if self.method.solver.memory() > 0 {
+            self.past.insert(0, now);
+            self.past.truncate(self.method.solver.memory());
+        }
+    }
+
     fn advance(&mut self) -> Result<Point> {
-        let now = self.arrive();
+        let now = (self.s < self.t).then(|| self.arrive());
         loop {
-            let step = self.propose(&now);
+            let step = match &now {
+                Some(now) => self.propose(now),
+                None => self.rise().into(),
+            };
             if let Some(problem) = self.noise.fault() {
                 return Err(Error::argument(
                     "--noise",
@@ -135,7 +162,7 @@ impl<'a> Integrator<'a> {
                 ));
             }
             let order = self.method.solver.order().of_error();
-            let next = match self.stepping.judge((&now.x, now.t), (&step, self.s), order)? {
+            let next = match self.stepping.judge((&self.x, self.t), (&step, self.s), order)? {
                 Verdict::Reject(s) => {
                     self.s = s;
                     continue;
@@ -143,7 +170,10 @@ impl<'a> Integrator<'a> {
                 Verdict::Accept(next) => Some(next),
                 Verdict::Finish => None,
             };
-            let point = self.accept(now, step);
+            if let Some(now) = now {
+                self.file(now);
+            }
+            let point = self.accept(step);
             self.s = next.unwrap_or(self.s);
             self.finished = next.is_none();
             self.watch.check(self.finished)?;

@@ -7,6 +7,7 @@
 mod adaptive;
 mod ancestral;
 mod brownian;
+mod context;
 mod ddim;
 mod dpmpp_2m;
 mod edm_heun;
@@ -15,6 +16,7 @@ mod grid;
 mod integrator;
 mod langevin;
 mod noise;
+mod recipe;
 mod reverse_diffusion;
 mod runge_kutta;
 mod sampler;
@@ -22,6 +24,7 @@ mod sampler;
 pub use adaptive::{ErrorControl, Tolerance};
 pub use ancestral::{Ancestral, Variance};
 pub use brownian::BrownianPath;
+pub use context::{Clock, Context};
 pub use ddim::Ddim;
 pub use dpmpp_2m::Dpmpp2m;
 pub use edm_heun::{Churn, EdmHeun};
@@ -30,6 +33,7 @@ pub use grid::{Explicit, FixedGrid, Grid, Karras, LogSnr, Quadratic, UniformGrid
 pub use integrator::{Integrator, Method, Point};
 pub use langevin::{AnnealedLangevin, Langevin, Variant as LangevinVariant};
 pub use noise::{Fresh, Noise, Replay};
+pub use recipe::{About, Recipe};
 pub use reverse_diffusion::ReverseDiffusion;
 pub use runge_kutta::{Bosh3, Dopri5, Euler, Heun, Rk4, Tableau};
 pub use sampler::{NoiseSource, Run, Sampler, Schedule, prior};
@@ -39,8 +43,7 @@ use std::fmt::Debug;
 use tch::Tensor;
 
 use crate::error::Result;
-use crate::score::{Denoiser, Eval};
-use crate::sde::{Kernel, Sde};
+use crate::score::Eval;
 
 /// What a solver claims: its error falls as (step size)^order. `tests/orders.rs` holds it to account.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -70,71 +73,6 @@ impl Order {
     }
 }
 
-/// The clock on which a solver's Brownian motion runs, so that its noise is an increment W(c(s)) − W(c(t)).
-///
-/// Solvers that share a clock share their noise on a [`BrownianPath`], whatever their grids.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Clock {
-    /// t itself: the noise of the reverse SDE is g dw̄.
-    Time,
-    /// κ²: the noise of the forward transition, σ² = α² Δκ².
-    Ratio,
-    /// κ⁻²: the noise of the exact reverse transition given x̂₀, σ_s² (1 − e^{−2h}) = σ_s² κ_s² Δκ⁻².
-    InverseRatio,
-}
-
-impl Clock {
-    /// The clock's reading at time t.
-    pub fn at(self, sde: &dyn Sde, t: f64) -> f64 {
-        match self {
-            Clock::Time => t,
-            Clock::Ratio => sde.kernel(t).ratio().powi(2),
-            Clock::InverseRatio => sde.kernel(t).ratio().powi(-2),
-        }
-    }
-}
-
-/// What a step may use beside the current evaluation: the model, its noise and the past.
-#[derive(Debug)]
-pub struct Context<'a> {
-    denoiser: &'a dyn Denoiser,
-    noise: &'a mut dyn Noise,
-    past: &'a [Eval],
-}
-
-impl Context<'_> {
-    /// The process.
-    pub fn sde(&self) -> &dyn Sde {
-        self.denoiser.sde()
-    }
-
-    /// (α, σ) at time t.
-    pub fn kernel(&self, t: f64) -> Kernel {
-        self.sde().kernel(t)
-    }
-
-    /// Earlier evaluations on this trajectory, newest first; at most [`Solver::memory`] of them.
-    pub fn past(&self) -> &[Eval] {
-        self.past
-    }
-
-    /// Evaluates the model: one function evaluation.
-    pub fn eval(&self, x: Tensor, t: f64) -> Eval {
-        Eval::new(self.denoiser, x, t)
-    }
-
-    /// The increment of the solver's Brownian motion from time t to s, shaped like `like`.
-    pub fn brownian(&mut self, clock: Clock, like: &Tensor, t: f64, s: f64) -> Tensor {
-        let (a, b) = (clock.at(self.denoiser.sde(), t), clock.at(self.denoiser.sde(), s));
-        self.noise.increment(like, a, b)
-    }
-
-    /// Standard normals outside the Brownian motion, shaped like `like`.
-    pub fn normal(&mut self, like: &Tensor) -> Tensor {
-        self.noise.normal(like)
-    }
-}
-
 /// The outcome of one step.
 #[derive(Debug)]
 pub struct Step {
@@ -155,6 +93,9 @@ impl From<Tensor> for Step {
 /// One step x_t ↦ x_s, s < t, of the reverse process; pure in its arguments. σ_s > 0 always: the integrator makes the
 /// step to σ = 0 itself.
 pub trait Solver: Debug + Send + Sync {
+    /// Where it comes from and what it is for.
+    fn about(&self) -> About;
+
     /// The claimed orders.
     fn order(&self) -> Order;
 
@@ -166,6 +107,16 @@ pub trait Solver: Debug + Send + Sync {
     /// The clock of its noise.
     fn clock(&self) -> Clock {
         Clock::Time
+    }
+
+    /// Noise to add before each of `steps` steps, if any.
+    fn churn(&self, _steps: usize) -> Option<Churn> {
+        None
+    }
+
+    /// The tolerance with which it chooses its own steps; none on a grid.
+    fn tolerance(&self) -> Option<Tolerance> {
+        None
     }
 
     /// x_s from the evaluation at x_t.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Clock, Context, Order, Solver, Step};
+use super::{About, Clock, Context, Order, Solver, Step};
 use crate::error::Settings;
 use crate::score::Eval;
 
@@ -16,12 +16,19 @@ use crate::score::Eval;
 pub struct ReverseDiffusion {}
 
 impl Solver for ReverseDiffusion {
+    fn about(&self) -> About {
+        About {
+            paper: "Song et al. 2021, Algorithms 2 and 3",
+            when: "the predictor of score_sde's predictor–corrector samplers",
+        }
+    }
+
     fn order(&self) -> Order {
         Order::sde(1.0, 1.0)
     }
 
     fn clock(&self) -> Clock {
-        Clock::Ratio
+        Clock::FORWARD
     }
 
     fn step(&self, cx: &mut Context, now: &Eval, s: f64) -> Step {
@@ -29,7 +36,7 @@ impl Solver for ReverseDiffusion {
         let a = k.alpha / ks.alpha;
         let b_sq = k.alpha * k.alpha * (k.ratio() - ks.ratio()) * (k.ratio() + ks.ratio());
         let gain = b_sq / (k.sigma * k.sigma);
-        let noise = cx.brownian(Clock::Ratio, &now.x, now.t, s);
+        let noise = cx.brownian(Clock::FORWARD, &now.x, now.t, s);
         let mut x = &now.x * (2.0 - a - gain);
         x += &now.x0 * (gain * k.alpha);
         x += noise * k.alpha;

@@ -108,7 +108,7 @@ fn jobs<'a>(plan: &'a Plan, spec: &'a CompareSpec, observer: &dyn Observer) -> V
     for entry in &spec.entries {
         let label = entry.label();
         let choice = plan.choice(entry);
-        if entry.solver.tolerance().is_some() {
+        if entry.solver.chosen().tolerance().is_some() {
             jobs.push(Job { label, choice, budget: None, steps: None });
             continue;
         }

@@ -196,8 +196,11 @@ impl Drawer<'_> {
             .iter()
             .filter_map(|entry| {
                 let choice = self.plan.choice(entry);
-                let steps =
-                    if entry.solver.tolerance().is_some() { 1 } else { self.plan.steps_within(&choice, budget)? };
+                let steps = if entry.solver.chosen().tolerance().is_some() {
+                    1
+                } else {
+                    self.plan.steps_within(&choice, budget)?
+                };
                 Some((entry.label(), choice, steps))
             })
             .collect()
