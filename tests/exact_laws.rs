@@ -1,6 +1,6 @@
 //! The exact output law of every linear sampler on Gaussian data, against recursions coded here from the papers.
 //!
-//! No Monte Carlo: the production integrator is pushed over unit vectors (`common::AffineMap`), so that means and
+//! No Monte Carlo: the production integrator is pushed over unit vectors (`order::AffineMap`), so that means and
 //! covariances must agree to round-off. The references are scalar recursions in their papers' own variables.
 
 mod common;
