@@ -3,24 +3,26 @@
 use tch::{Kind, Tensor};
 
 use super::Noise;
+use super::noise::integral_given;
 use crate::rng::{Purpose, Stream};
-use crate::tensor;
+use crate::tensor::{self, weighted_sum};
 
 /// A Brownian path on [start, end] as a function of (seed, sample): the value at any time is the same whatever else is
 /// asked, so that solvers with different grids follow one path (Lévy's construction; Kidger 2022, virtual tree).
 ///
-/// W(end) is drawn first, then middles by Brownian bridges down to the queried time, at most `DEPTH` levels; below
-/// that a last bridge gives the value. Middles are geometric, because the clocks κ² and κ⁻² span many decades and grids
-/// step through all of them. Cost: `DEPTH` normals per coordinate and query.
+/// W and its integral over the whole span are drawn first, then those of parts, by bridges, down to the queried time, at
+/// most `DEPTH` levels; below that a last bridge gives the value. Middles are geometric, because the clocks κ² and κ⁻² span many decades and grids
+/// step through all of them. Cost: 2 `DEPTH` normals per coordinate and query.
 #[derive(Debug)]
 pub struct BrownianPath {
     path: Stream,
+    area: Stream,
     auxiliary: Stream,
     first: u64,
     draws: u32,
     span: (f64, f64),
     /// The last query and its value: the end of one step is the start of the next.
-    last: Option<(f64, Tensor)>,
+    last: Option<(f64, Value)>,
 }
 
 /// Two to this many leaves, each a millionth of its time wide: far below the step of any grid.
@@ -31,6 +33,7 @@ impl BrownianPath {
     pub fn new(seed: u64, first: u64, (a, b): (f64, f64)) -> Self {
         BrownianPath {
             path: Stream::new(seed, Purpose::Brownian),
+            area: Stream::new(seed, Purpose::Area),
             auxiliary: Stream::new(seed, Purpose::Auxiliary),
             first,
             draws: 0,
@@ -39,8 +42,8 @@ impl BrownianPath {
         }
     }
 
-    /// W at a clock reading; W(start) = 0.
-    fn at(&self, like: &Tensor, time: f64) -> Tensor {
+    /// W and ∫ W from the start to a clock reading; both are 0 at the start.
+    fn at(&self, like: &Tensor, time: f64) -> Value {
         let (start, end) = self.span;
         let slack = 1e-9 * (end - start);
         assert!(
@@ -48,48 +51,107 @@ impl BrownianPath {
             "{time} is outside the Brownian path on [{start}, {end}]"
         );
         let like = Tensor::empty(like.size(), (Kind::Double, like.device()));
-        // Node 1 is the whole interval; the halves of node n are 2n and 2n + 1. Each owns one draw, its number.
-        let normal = |node: u32| tensor::normals(self.path, self.first, node, &like);
-        let (mut low, mut high) = (start, end);
-        let mut w_low = like.zeros_like();
-        let mut w_high = normal(0) * (end - start).sqrt();
-        let mut node = 1u32;
+        // Node 1 is the whole interval; the halves of node n are 2n and 2n + 1. Each owns two draws, by its number.
+        let normals = |node: u32| [self.path, self.area].map(|stream| tensor::normals(stream, self.first, node, &like));
+        let mut before = Value { w: like.zeros_like(), area: like.zeros_like() };
+        if time <= start {
+            return before;
+        }
+        let (mut low, mut length, mut node) = (start, end - start, 1u32);
+        let [first, second] = normals(0);
+        let w = first * length.sqrt();
+        let area = integral_given(&w, length, &second);
+        let mut piece = Value { w, area };
         for _ in 0..DEPTH {
-            if time <= low {
-                return w_low;
+            if time >= low + length {
+                break;
             }
-            if time >= high {
-                return w_high;
-            }
-            let middle = if low > 0.0 { (low * high).sqrt() } else { 0.5 * (low + high) };
-            let w = bridge((low, &w_low), (high, &w_high), middle, normal(node));
+            let middle = if low > 0.0 { (low * (low + length)).sqrt() } else { low + 0.5 * length };
+            let (left, right) = piece.split(length, (middle - low) / length, normals(node));
             if time < middle {
-                (high, w_high, node) = (middle, w, 2 * node);
+                (piece, length, node) = (left, middle - low, 2 * node);
             } else {
-                (low, w_low, node) = (middle, w, 2 * node + 1);
+                before = before.then(&left, middle - low);
+                (piece, length, low, node) = (right, low + length - middle, middle, 2 * node + 1);
+            }
+            if time <= low {
+                return before;
             }
         }
-        bridge((low, &w_low), (high, &w_high), time.clamp(low, high), normal(node))
+        if time < low + length {
+            let fraction = (time - low) / length;
+            piece = piece.split(length, fraction, normals(node)).0;
+            length *= fraction;
+        }
+        before.then(&piece, length)
+    }
+
+    /// The values at two times, the end of one step being the start of the next.
+    fn ends(&mut self, like: &Tensor, a: f64, b: f64) -> (Value, Value) {
+        let from = match self.last.take() {
+            Some((time, value)) if time == a => value,
+            _ => self.at(like, a),
+        };
+        let to = self.at(like, b);
+        self.last = Some((b, to.share()));
+        (from, to)
     }
 }
 
-/// W at a time between two known values, given a standard normal.
-fn bridge((low, w_low): (f64, &Tensor), (high, w_high): (f64, &Tensor), time: f64, normal: Tensor) -> Tensor {
-    let fraction = (time - low) / (high - low);
-    let spread = (fraction * (high - time)).sqrt();
-    w_low * (1.0 - fraction) + w_high * fraction + normal * spread
+/// W and its integral over an interval, each from 0 at its start.
+#[derive(Debug)]
+struct Value {
+    w: Tensor,
+    area: Tensor,
+}
+
+impl Value {
+    fn share(&self) -> Value {
+        Value { w: self.w.shallow_clone(), area: self.area.shallow_clone() }
+    }
+
+    /// This interval and a following one of the given length, together.
+    fn then(&self, next: &Value, length: f64) -> Value {
+        Value { w: &self.w + &next.w, area: &self.area + &next.area + &self.w * length }
+    }
+
+    /// Both parts of an interval of the given length, cut at the fraction r of it, from two standard normals.
+    ///
+    /// Given W and A = ∫ W over the whole (length 1), W_r and A_r are normal with means (3r² − 2r) W + 6 r (1−r) A and
+    /// (r³ − r²) W + (3r² − 2r³) A, variances r (1−r) (1 − 3r + 3r²) and r³ (1−r)³/3, covariance r² (1−r)² (½ − r): the
+    /// conditional law of the four (Foster, Lyons & Oberhauser 2020, for r = ½).
+    fn split(&self, length: f64, r: f64, [first, second]: [Tensor; 2]) -> (Value, Value) {
+        let rest = 1.0 - r;
+        let deviation = (r * rest * (1.0 - 3.0 * r + 3.0 * r * r)).sqrt();
+        let covariance = (r * rest).powi(2) * (0.5 - r) / deviation;
+        let remaining = ((r * rest).powi(3) / 3.0 - covariance * covariance).max(0.0).sqrt();
+        let (root, cube) = (length.sqrt(), length.powf(1.5));
+        let w = weighted_sum(&[
+            (3.0 * r * r - 2.0 * r, &self.w),
+            (6.0 * r * rest / length, &self.area),
+            (deviation * root, &first),
+        ]);
+        let area = weighted_sum(&[
+            (-r * r * rest * length, &self.w),
+            (r * r * (3.0 - 2.0 * r), &self.area),
+            (covariance * cube, &first),
+            (remaining * cube, &second),
+        ]);
+        let after = Value { w: &self.w - &w, area: &self.area - &area - &w * (rest * length) };
+        (Value { w, area }, after)
+    }
 }
 
 impl Noise for BrownianPath {
     fn increment(&mut self, like: &Tensor, a: f64, b: f64) -> Tensor {
-        let from = match self.last.take() {
-            Some((time, w)) if time == a => w,
-            _ => self.at(like, a),
-        };
-        let to = self.at(like, b);
-        let increment = (&to - from).to_kind(like.kind());
-        self.last = Some((b, to));
-        increment
+        let (from, to) = self.ends(like, a, b);
+        (to.w - from.w).to_kind(like.kind())
+    }
+
+    fn integral(&mut self, like: &Tensor, a: f64, b: f64) -> (Tensor, Tensor) {
+        let (from, to) = self.ends(like, a, b);
+        let area = to.area - from.area - &from.w * (b - a);
+        ((to.w - from.w).to_kind(like.kind()), area.to_kind(like.kind()))
     }
 
     fn normal(&mut self, like: &Tensor) -> Tensor {

@@ -57,12 +57,12 @@ pub const DETERMINISTIC: [Maker; 8] = [
     ("bosh3", || Bosh3::default().into()),
     ("dopri5", || Dopri5::default().into()),
     ("edm_heun", || EdmHeun::default().into()),
-    ("dpmpp_2m", || Dpmpp2m {}.into()),
+    ("dpmpp_2m", || Dpmpp2m::default().into()),
 ];
 
 /// Every stochastic solver.
 pub const STOCHASTIC: [Maker; 5] = [
-    ("euler_maruyama", || EulerMaruyama {}.into()),
+    ("euler_maruyama", || EulerMaruyama::default().into()),
     ("reverse_diffusion", || ReverseDiffusion {}.into()),
     ("ancestral posterior", || Ancestral { variance: Variance::Posterior }.into()),
     ("ancestral forward", || Ancestral { variance: Variance::Forward }.into()),
