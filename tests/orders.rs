@@ -10,7 +10,19 @@ use ornstein::order::{Effort, Kind};
 use ornstein::threads::Workers;
 
 /// Settings beside the defaults that make another method.
-const SETTINGS: &[&str] = &["{ddim: {eta: 1}}", "{ddim: {eta: 0.5}}", "{ancestral: {variance: forward}}"];
+const SETTINGS: &[&str] = &[
+    "{ddim: {eta: 1}}",
+    "{ddim: {eta: 0.5}}",
+    "{ancestral: {variance: forward}}",
+    "{dpmpp_3m: {variant: published}}",
+    "{exp_adams: {order: 4}}",
+    "{exp_adams: {order: 6}}",
+    "{unipc: {order: 2}}",
+    "{unipc: {corrector: false}}",
+    "{deis: {order: 2}}",
+    "{sa_solver: {predictor: 2, corrector: 0}}",
+    "{sa_solver: {tau: 0}}",
+];
 
 struct Nobody;
 

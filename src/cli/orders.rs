@@ -29,7 +29,7 @@ a Gaussian (exact law of the output, no Monte Carlo) and a mixture on the line (
 paths, so that chance nearly cancels) for weak and strong. No network, no data, no training.
 
 The table gives the fitted order and half of its 95 % interval. A claim is met if the interval reaches within 0.1 of it
-and stays within 0.3 of it; \u{2717} marks what misses it, + what is excused, for a reason that is told below.
+and stays within 0.3 of it; \u{2717} marks what misses it, ? what chance hides, + what is excused, for a reason told below.
 --out gets orders.csv (fits), errors.csv (errors) and log-log figures: a line parallel to a dashed one has its order.
 
 Exit codes: 0 all claims are met, 1 one is missed, 2 wrong input.

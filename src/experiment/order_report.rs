@@ -67,6 +67,7 @@ impl<'a> OrderRow<'a> {
         let (verdict, why) = match &finding.verdict {
             Verdict::Met => ("met", None),
             Verdict::Excused(why) => ("excused", Some(*why)),
+            Verdict::Open(why) => ("open", Some(why.as_str())),
             Verdict::Missed(why) => ("missed", Some(why.as_str())),
         };
         OrderRow {
@@ -132,7 +133,7 @@ fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
 }
 
 /// The fitted orders with their intervals: a table for each grid, kind and problem, solvers down, processes across.
-/// What missed its claim is marked with ✗, what is excused for a known reason with +.
+/// What missed its claim is marked with ✗, what chance hides with ?, what is excused for a known reason with +.
 pub fn order_tables(cells: &[OrderCell]) -> Vec<Table> {
     let (solvers, sdes) = (distinct(cells.iter().map(|c| c.solver.as_str())), distinct(cells.iter().map(|c| c.sde)));
     let table = |sight: Sight| {
@@ -162,6 +163,7 @@ fn text(finding: &Finding) -> String {
     let mark = match finding.verdict {
         Verdict::Met => "",
         Verdict::Excused(_) => " +",
+        Verdict::Open(_) => " ?",
         Verdict::Missed(_) => " ✗",
     };
     match &finding.fit {
@@ -179,7 +181,9 @@ pub fn order_remarks(cells: &[OrderCell]) -> Vec<String> {
             Outcome::Measured(_) => None,
         };
         let excused = cell.findings().iter().filter_map(|finding| match finding.verdict {
-            Verdict::Excused(why) => Some(format!("+ {} on {}: {why}", cell.solver, cell.sde)),
+            Verdict::Excused(why) => {
+                Some(format!("+ {} ({}, {}): {why}", cell.solver, finding.kind.name(), finding.problem))
+            }
             _ => None,
         });
         for line in skipped.into_iter().chain(excused) {

@@ -9,24 +9,28 @@ pub enum Verdict {
     Met,
     /// The claim cannot show on this problem, for a reason that is known: see [`EXCEPTIONS`].
     Excused(&'static str),
+    /// Chance hides it: the interval holds the claim and much else, or the errors do not stand out. Others on the same
+    /// solver decide.
+    Open(String),
     /// It is not what was claimed, or there is no fit.
     Missed(String),
 }
 
-/// How far the interval may stay away from the claim: it must reach this near.
+/// How far the interval may stay away from the claim p: it must reach as near as this, and for p > 3 as 0.03 p. Errors of
+/// high order meet round-off before their slopes have settled.
 pub const NEAR: f64 = 0.1;
 /// How far the interval may reach from the claim: one that is wider shows nothing.
 pub const WITHIN: f64 = 0.3;
 
-/// Problems on which the order that a solver has does not show, because it does better for a while.
+/// Problems on which the order that some solvers have does not show.
 #[derive(Clone, Copy, Debug)]
 pub struct Exception {
-    /// The solver, by name.
-    pub solver: &'static str,
-    /// The process, by name.
-    pub process: &'static str,
-    /// The grid, by name.
-    pub grid: &'static str,
+    /// The solvers, by name.
+    pub solvers: &'static [&'static str],
+    /// The processes, by name; all if empty.
+    pub processes: &'static [&'static str],
+    /// The grids, by name; all if empty.
+    pub grids: &'static [&'static str],
     /// The kind of order.
     pub kind: Kind,
     /// The problems.
@@ -35,50 +39,118 @@ pub struct Exception {
     pub why: &'static str,
 }
 
-/// All who are not held to their claims on some problem. Each is held to them on others.
+const FLOWS: &[&str] = &["gaussian", "mixture_1d", "mixture_2d", "mixture_16d"];
+
+/// All who are not held to their claims on some problem.
 pub const EXCEPTIONS: &[Exception] = &[
     Exception {
-        solver: "dopri5",
-        process: "edm",
-        grid: "log_snr",
+        solvers: &["dopri5"],
+        processes: &["edm"],
+        grids: &["log_snr"],
         kind: Kind::Ode,
-        problems: &["gaussian", "mixture_1d", "mixture_2d", "mixture_16d"],
+        problems: FLOWS,
         why: "on a Gaussian its leading error in σ nearly cancels, to a term some 350 times smaller than the next one, \
               which looks like order 6 to 7 down to round-off; at large σ, where most of the error arises, every law \
               looks Gaussian",
     },
     Exception {
-        solver: "euler_maruyama",
-        process: "ve",
-        grid: "log_snr",
+        solvers: &["dpmpp_3m", "dpm_solver_3m", "exp_adams", "deis", "unipc"],
+        processes: &[],
+        grids: &["log_snr"],
+        kind: Kind::Ode,
+        problems: &["gaussian"],
+        // With v = Λ + κ², z − μ = c √v along the flow, D − μ = c Λ/√v, and an error grows as √v: the leading error is
+        // C h³ √v ∫ D‴/√v dλ ∝ ∫ D‴ (D − μ) dλ = [D″ (D − μ) − ½ D′²].
+        why: "equal steps in λ and odd order p on a Gaussian: the leading error is a multiple of ∫ (D − μ) dᵖD/dλᵖ dλ, \
+              which is nothing but its ends, and they are negligible; order p + 1 shows",
+    },
+    Exception {
+        solvers: &["dpm_fast"],
+        processes: &[],
+        grids: &[],
+        kind: Kind::Ode,
+        problems: FLOWS,
+        why: "steps of order 3, and at the end one or two of lower order, according to N mod 3: where these are \
+              negligible order 3 shows, where they begin to count anything between",
+    },
+    Exception {
+        solvers: &["euler_maruyama"],
+        processes: &["ve"],
+        grids: &["log_snr"],
         kind: Kind::Weak,
         problems: &["gaussian"],
         why: "these steps are equal in t, and f = 0: the leading error of the variance v is ½ h v² ∫ d(g²/v²), which is \
               nothing but its ends, and they are negligible; unequal steps (karras) show order 1",
+    },
+    Exception {
+        solvers: &["er_sde"],
+        processes: &[],
+        grids: &[],
+        kind: Kind::Weak,
+        problems: &["gaussian"],
+        why: "on a Gaussian the drift is linear and has no Itô correction, so that its three terms show order 3",
+    },
+    Exception {
+        solvers: &["sa_solver"],
+        processes: &[],
+        grids: &[],
+        kind: Kind::Ode,
+        problems: FLOWS,
+        why: "the error of its first steps, which bounds its order, is negligible where a span starts from pure noise, \
+              for there D hardly changes with λ",
+    },
+    Exception {
+        solvers: &["sa_solver"],
+        processes: &[],
+        grids: &[],
+        kind: Kind::Strong,
+        problems: &["mixture_1d"],
+        why: "its last step draws no noise, an error of σ √(2h) at the end: of order ½, and negligible at the σ_min of a \
+              process, but paths end at κ = 0.05 here",
+    },
+    Exception {
+        solvers: &["sra"],
+        processes: &[],
+        grids: &[],
+        kind: Kind::Strong,
+        problems: &["mixture_1d"],
+        why: "its error of order 1.5 is one of the curvature of D alone, and at these steps still smaller than that of \
+              order 2",
     },
 ];
 
 /// Compares a fit with the claim.
 ///
 /// It is met if the 95 % interval reaches within [`NEAR`] of the claim and stays within [`WITHIN`] of it. A higher order
-/// than is claimed misses the claim as a lower one does, those in [`EXCEPTIONS`] apart.
+/// than is claimed misses the claim as a lower one does, those in [`EXCEPTIONS`] apart. An interval that is too wide, or
+/// none, misses the claim where nothing is random, and leaves it open where chance makes it so.
 pub fn judge(subject: &Subject, finding: &Finding) -> Verdict {
-    let missed = match &finding.fit {
-        Err(problem) => problem.clone(),
+    let random = finding.points.iter().any(|point| point.standard_error > 0.0);
+    let unclear = |problem: String| if random { Verdict::Open(problem) } else { Verdict::Missed(problem) };
+    let near = NEAR.max(0.03 * finding.claim);
+    let verdict = match &finding.fit {
+        Err(problem) => unclear(problem.clone()),
         Ok(Fit { order, half_width, .. }) => {
             let off = (order - finding.claim).abs();
-            match (off <= NEAR + half_width, off + half_width <= WITHIN) {
-                (true, true) => return Verdict::Met,
-                (true, false) => format!("order {order:.2} ± {half_width:.2} is too uncertain to tell"),
-                (false, _) => format!("order {order:.2} ± {half_width:.2} where {} is claimed", finding.claim),
+            match (off <= near + half_width, off + half_width <= WITHIN) {
+                (true, true) => Verdict::Met,
+                (true, false) => unclear(format!("order {order:.2} ± {half_width:.2} is too uncertain to tell")),
+                (false, _) => {
+                    Verdict::Missed(format!("order {order:.2} ± {half_width:.2} where {} is claimed", finding.claim))
+                }
             }
         }
     };
-    let grid = subject.grid.0;
+    let listed = |names: &[&str], name: &str| names.is_empty() || names.contains(&name);
     let known = EXCEPTIONS.iter().find(|exception| {
-        (exception.solver, exception.process, exception.grid) == (subject.solver, subject.process.name(), grid)
-            && exception.kind == finding.kind
+        exception.kind == finding.kind
+            && exception.solvers.contains(&subject.solver)
             && exception.problems.contains(&finding.problem)
+            && listed(exception.processes, subject.process.name())
+            && listed(exception.grids, subject.grid.0)
     });
-    known.map_or(Verdict::Missed(missed), |exception| Verdict::Excused(exception.why))
+    match (verdict, known) {
+        (Verdict::Missed(_), Some(exception)) => Verdict::Excused(exception.why),
+        (verdict, _) => verdict,
+    }
 }

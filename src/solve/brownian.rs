@@ -100,9 +100,9 @@ impl BrownianPath {
 
 /// W and its integral over an interval, each from 0 at its start.
 #[derive(Debug)]
-struct Value {
-    w: Tensor,
-    area: Tensor,
+pub(crate) struct Value {
+    pub(crate) w: Tensor,
+    pub(crate) area: Tensor,
 }
 
 impl Value {
@@ -120,7 +120,7 @@ impl Value {
     /// Given W and A = ∫ W over the whole (length 1), W_r and A_r are normal with means (3r² − 2r) W + 6 r (1−r) A and
     /// (r³ − r²) W + (3r² − 2r³) A, variances r (1−r) (1 − 3r + 3r²) and r³ (1−r)³/3, covariance r² (1−r)² (½ − r): the
     /// conditional law of the four (Foster, Lyons & Oberhauser 2020, for r = ½).
-    fn split(&self, length: f64, r: f64, [first, second]: [Tensor; 2]) -> (Value, Value) {
+    pub(crate) fn split(&self, length: f64, r: f64, [first, second]: [Tensor; 2]) -> (Value, Value) {
         let rest = 1.0 - r;
         let deviation = (r * rest * (1.0 - 3.0 * r + 3.0 * r * r)).sqrt();
         let covariance = (r * rest).powi(2) * (0.5 - r) / deviation;
