@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use ndarray::{Array1, ArrayD, Axis};
 use ornstein::experiment::{SolverSpec, Spec};
-use place::{EXACT, LEARNED, Place};
+use place::{EXACT, LEARNED, Place, refuses, silent_refusal};
 
 /// A comparison with a one-evaluation solver, a two-evaluation solver and one that chooses its own steps.
 const COMPARE: &str = "\
@@ -238,12 +238,60 @@ fn check_resolves_and_writes_nothing() {
 fn list_names_every_solver() {
     let place = Place::new();
     let text = place.run(&["list"]).ok().stdout;
+    let blocks = place.run(&["list", "solvers"]).ok().stdout;
     let json = place.run(&["list", "solvers", "--json"]).ok().json();
     for name in SolverSpec::NAMES {
         assert!(text.lines().any(|line| line.split_whitespace().next() == Some(name)), "{name} is not listed");
-        assert!(json["solvers"][name].as_str().is_some_and(|about| about.ends_with('.')), "{name}");
+        assert!(blocks.lines().any(|line| line == *name), "{name} has no block");
+        let card = &json["solvers"][name];
+        for key in ["about", "paper", "when"] {
+            assert!(card[key].as_str().is_some_and(|text| text.len() > 5), "{name}: {key}");
+        }
+        assert!(card["settings"].is_object(), "{name}");
+        let least = if *name == "unipc" { 0.9 } else { 1.0 };
+        assert!(card["evaluations_per_step"].as_f64().is_none_or(|count| count >= least), "{name}: {card}");
     }
     assert_eq!(json.as_object().expect("a map").len(), 1);
+    let solvers = &json["solvers"];
+    assert_eq!(solvers["heun"]["evaluations_per_step"], 2.0);
+    assert_eq!(solvers["dpmpp_2m"]["evaluations_per_step"], 1.0);
+    assert_eq!((&solvers["rk4"]["ode_order"], &solvers["rk4"]["solves"]), (&4.0.into(), &"ode".into()));
+    assert_eq!(solvers["ddim"]["settings"]["eta"], 0.0);
+    assert!(solvers["euler_maruyama"]["weak_order"] == 1.0 && solvers["euler_maruyama"]["solves"] == "sde");
+    assert!(blocks.contains("    order               ODE 4\n    evaluations a step  4\n"), "{blocks}");
+}
+
+/// Orders are measured, written, drawn and judged; the exit code tells the judgement.
+#[test]
+fn orders_are_measured_and_judged() {
+    let place = Place::new();
+    let solvers = ["--solver", "heun", "--solver", "{ddim: {eta: 1}}", "--solver", "renoise", "--sde", "vp"];
+    let arguments = [&["orders", "--quick", "--out", "orders"], &solvers[..]].concat();
+    let outcome = place.run(&arguments).ok();
+    assert!(outcome.stdout.contains("ode order on mixture_16d, grid log_snr"), "{}", outcome.stdout);
+    assert!(outcome.stdout.contains("renoise: not measured, it claims no order"), "{}", outcome.stdout);
+    let rows = place.text("orders/orders.csv");
+    assert!(
+        rows.starts_with("solver,sde,grid,kind,problem,claim,order,low,high,fewest_steps,most_steps,verdict,why\n")
+    );
+    // Four problems for the ODE, one weak and one strong, and one line for what was skipped.
+    assert_eq!(rows.lines().count(), 1 + 4 + 2 + 1, "{rows}");
+    assert_eq!(rows.lines().filter(|row| row.contains(",met,")).count(), 6, "{rows}");
+    for stem in ["ode-gaussian-log_snr", "weak-gaussian-log_snr", "strong-mixture_1d-log_snr"] {
+        assert!(place.read(&format!("orders/{stem}.png")).starts_with(b"\x89PNG"), "{stem}");
+        assert!(place.text(&format!("orders/{stem}.svg")).contains("<svg"), "{stem}");
+    }
+    let only = ["orders", "--quick", "--solver", "heun", "--sde", "vp", "--kind", "weak", "--json"];
+    assert_eq!(place.run(&only).ok().json()["orders"][0]["why"], "it claims no order of this kind");
+    refuses(
+        &place,
+        &["orders", "--solver", "hoin"],
+        &format!("--solver hoin: unknown solver `hoin`; allowed: {}", SolverSpec::NAMES.join(", ")),
+    );
+    let unknown = silent_refusal(&place, &["orders", "--sde", "{vp: {beta: 3}}"]);
+    assert!(unknown.starts_with("error: --sde {vp: {beta: 3}}: unknown key `beta` (vp); did you mean"), "{unknown}");
+    let explicit = silent_refusal(&place, &["orders", "--grid", "{explicit: [1, 0.1]}"]);
+    assert!(explicit.contains("write uniform, log_snr, karras or quadratic"), "{explicit}");
 }
 
 #[test]
@@ -252,7 +300,7 @@ fn help_and_version() {
     let version = place.run(&["--version"]).ok().stdout;
     assert_eq!(version, format!("ornstein {}\n", env!("CARGO_PKG_VERSION")));
     let help = place.run(&["--help"]).ok().stdout;
-    for verb in ["run", "check", "train", "sample", "compare", "report", "list", "schema", "completions"] {
+    for verb in ["run", "check", "train", "sample", "compare", "orders", "report", "list", "schema", "completions"] {
         assert!(help.lines().any(|line| line.split_whitespace().next() == Some(verb)), "{verb}");
         let own = place.run(&[verb, "--help"]).ok();
         assert!(own.stdout.contains(&format!("Usage: ornstein {verb}")) && own.stderr.is_empty(), "{verb}");

@@ -1,15 +1,20 @@
 //! `ornstein list`
 
 use clap::ValueEnum;
+use serde_json::json;
 
 use super::{print, print_json};
 use crate::error::Result;
 use crate::experiment::{
-    CorrectorSpec, DataSpec, GridSpec, MetricSpec, NetworkSpec, OptimizerSpec, SdeSpec, SolverSpec, TimeSpec,
+    CorrectorSpec, DataSpec, GridSpec, MetricSpec, NetworkSpec, OptimizerSpec, SdeSpec, SolverCard, SolverSpec,
+    TimeSpec,
 };
 
 /// List what an experiment may choose.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+`ornstein list solvers` tells of each solver its paper, its orders, what a step costs (counted on a toy), its settings
+with their defaults, and when to use it. Order p: the error of N steps falls as N^-p; `ornstein orders` measures it.")]
 pub struct List {
     /// What to list; everything where absent
     what: Option<Choice>,
@@ -57,11 +62,19 @@ impl List {
         let heading = |choice: &Choice| format!("{choice:?}").to_lowercase();
         if self.json {
             let map = chosen.map(|choice| {
+                if *choice == Choice::Solvers && self.what.is_some() {
+                    let cards = SolverCard::all().into_iter().map(|card| (card.name.to_owned(), json!(card)));
+                    return (heading(choice), serde_json::Value::Object(cards.collect()));
+                }
                 let names = choice.names().iter().map(|(name, about)| ((*name).to_owned(), (*about).into()));
                 (heading(choice), serde_json::Value::Object(names.collect()))
             });
             print_json(&serde_json::Value::Object(map.collect()))?;
             return Ok(());
+        }
+        if self.what == Some(Choice::Solvers) {
+            let cards: Vec<String> = SolverCard::all().iter().map(SolverCard::to_text).collect();
+            return print(&cards.join("\n"));
         }
         let mut text = String::new();
         for choice in chosen {
