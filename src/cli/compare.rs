@@ -9,7 +9,7 @@ use super::sweep::{Cells, Jobs};
 use super::{Shared, print_json, run};
 use crate::error::{Error, Result};
 use crate::experiment::stage::{self, Comparison};
-use crate::experiment::{CompareSpec, Observer, Plan, RunDir};
+use crate::experiment::{CompareSpec, Observer, Plan, RunDir, lint_compare};
 use crate::score::Model;
 
 /// Compare solvers: distance from the data against evaluations and seconds.
@@ -48,6 +48,7 @@ impl Compare {
         let (model, owner) = session.model(self.checkpoint.as_deref())?;
         let folder = run::folder(&session, owner)?;
         let _lock = folder.lock()?;
+        session.warn(&lint_compare(&session.plan, spec));
         let comparison = into(&session.plan, spec, &*model, &folder, &session.terminal)?;
         if self.shared.json {
             print_json(&json!({ "run": folder.path(), "compare": comparison.summaries() }))?;

@@ -7,7 +7,7 @@ use super::sweep::{Cells, Jobs};
 use super::{Shared, compare, print_json};
 use crate::error::{Error, Result};
 use crate::experiment::stage::{self, Door, Training};
-use crate::experiment::{Observer, RunDir};
+use crate::experiment::{Observer, RunDir, lint_compare, lint_sample};
 
 /// Train (or resume), sample, compare and report.
 #[derive(Debug, clap::Args)]
@@ -36,6 +36,8 @@ impl Run {
         let (run, resume) = session.training_run()?;
         let _lock = run.lock()?;
         terminal.say(&format!("{}", run.path().display()));
+        let compared = plan.spec.compare.iter().flat_map(|compare| lint_compare(plan, compare));
+        session.warn(&lint_sample(plan).into_iter().chain(compared).collect::<Vec<_>>());
         let training = match session.is_learned() {
             true => Some(stage::train(plan, &run, resume, terminal)?),
             false => {

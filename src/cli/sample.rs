@@ -7,8 +7,8 @@ use serde_json::json;
 use super::session::Session;
 use super::{Shared, print_json, run};
 use crate::error::Result;
-use crate::experiment::Observer;
 use crate::experiment::stage::{self, Door};
+use crate::experiment::{Observer, lint_sample};
 use crate::file;
 
 /// Draw samples from a trained or an exact model.
@@ -55,6 +55,7 @@ impl Sample {
             None => run::folder(&session, owner)?.file("samples.npy"),
         };
         file::writable(&output)?;
+        session.warn(&lint_sample(&session.plan));
         let sampled = stage::sample(&session.plan, &*model, ready, &session.terminal)?;
         stage::write_npy(&output, &sampled.x)?;
         let (count, nfe) = (sampled.count, sampled.nfe);

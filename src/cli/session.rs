@@ -9,7 +9,7 @@ use super::terminal::Terminal;
 use super::{Precision, Shared};
 use crate::data::Library;
 use crate::error::{Error, Result};
-use crate::experiment::{Compute, Document, ModelSpec, Plan, RunDir};
+use crate::experiment::{Compute, Document, ModelSpec, Observer, Plan, RunDir};
 use crate::score::Model;
 use crate::tensor;
 use crate::threads::Workers;
@@ -86,6 +86,15 @@ impl Session {
         let terminal = Terminal::new(shared.quiet, shared.verbose);
         let given = given.folder.as_deref().map(RunDir::open).transpose()?;
         Ok(Session { plan, terminal, given, out: shared.out.clone(), resume: shared.resume })
+    }
+
+    /// Says what the experiment probably does not mean, each thing once.
+    pub fn warn(&self, warnings: &[String]) {
+        for (number, warning) in warnings.iter().enumerate() {
+            if !warnings[..number].contains(warning) {
+                self.terminal.say(&format!("   warning {warning}"));
+            }
+        }
     }
 
     /// Whether the model has to be trained.

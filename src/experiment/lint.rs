@@ -1,30 +1,16 @@
 //! What an experiment may say but probably does not mean.
 
 use super::choices::{DataSpec, EmaSpec, MetricSpec};
+use super::lint_solver::{lint_compare, lint_sample, once};
 use super::model_spec::ModelSpec;
 use super::plan::Plan;
 use super::spec::CompareSpec;
 use crate::train::HalfLife;
-use tch::Kind;
-
-/// Round-off of float32 relative to a state of order one, with room for the arithmetic of a step.
-const SINGLE: f64 = 1e-6;
 
 /// Warnings, each a sentence with a remedy.
 pub fn lint(plan: &Plan) -> Vec<String> {
-    let mut warnings = Vec::new();
-    let compared = plan.spec.compare.iter().flat_map(|compare| &compare.entries).map(|entry| &entry.solver);
-    for solver in std::iter::once(&plan.spec.sample.solver).chain(compared) {
-        if let Some(tolerance) = solver.chosen().tolerance()
-            && plan.compute.kind == Kind::Float
-            && tolerance.rtol.min(tolerance.atol) < SINGLE
-        {
-            let name = solver.name();
-            warnings.push(format!(
-                "{name}: a tolerance below {SINGLE:e} is below the round-off of float32; add --precision float64"
-            ));
-        }
-    }
+    let mut warnings = lint_sample(plan);
+    warnings.extend(plan.spec.compare.iter().flat_map(|compare| lint_compare(plan, compare)));
     warnings.extend(plan.spec.compare.iter().flat_map(|compare| lint_metrics(plan, compare)));
     if let (ModelSpec::Learned(_), Some(train)) = (&plan.spec.model, &plan.spec.train) {
         let long = |average: &EmaSpec| match average {
@@ -58,14 +44,7 @@ pub fn lint(plan: &Plan) -> Vec<String> {
             ));
         }
     }
-    let steps = plan.spec.sample.steps();
-    let order = plan.spec.sample.solver.chosen().method(steps).solver.order().of_error();
-    if (steps as f64) < 2.0 * order && plan.spec.sample.solver.chosen().tolerance().is_none() {
-        warnings.push(format!(
-            "{steps} steps are too few for a method of order {order} to show it; take more steps or a lower order"
-        ));
-    }
-    warnings
+    once(warnings)
 }
 
 /// Metrics that look at fewer points than are drawn, or at fewer solvers than are compared.

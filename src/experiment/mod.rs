@@ -9,6 +9,7 @@ mod document;
 mod forecast;
 mod hash;
 mod lint;
+mod lint_solver;
 mod locate;
 mod memory;
 mod merge;
@@ -39,6 +40,7 @@ pub use choices::{
 pub use document::Document;
 pub use forecast::{Forecast, Memory, Sampling, Training, forecast, mebibytes};
 pub use lint::lint;
+pub use lint_solver::{lint_compare, lint_sample};
 pub use model_spec::{EmpiricalModel, ModelSpec};
 pub use observer::Observer;
 pub use order_report::{OrderRow, order_remarks, order_rows, order_tables, write_orders};
