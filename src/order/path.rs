@@ -5,29 +5,32 @@ use std::collections::BTreeMap;
 use tch::Tensor;
 
 use crate::rng::{Purpose, Stream};
-use crate::solve::{BrownianValue, Noise, integral_given};
+use crate::solve::{Displacement, Noise};
 use crate::tensor;
 
-/// A Brownian path and its integral as far as they are known: at the readings of the clock that solvers asked for. A new
-/// reading between two known ones is drawn from the bridge, one outside independently, so that all solvers that are
+/// A Brownian path as far as it is known: at the readings of the clock that solvers asked for. A new reading between two
+/// known ones is drawn from the Brownian bridge, one outside from an independent increment, so that all solvers that are
 /// driven by it follow one path, whatever their grids.
+///
+/// Readings are known with the integral of the path up to them, for solvers that use both.
 ///
 /// It costs two normals for each coordinate and new reading, and the memory of all of them; where memory matters or the
 /// order of questions may not, take [`BrownianPath`](crate::solve::BrownianPath).
 #[derive(Debug)]
 pub(super) struct RememberedPath {
-    streams: [Stream; 2],
+    path: Stream,
+    area: Stream,
     auxiliary: Stream,
     draws: [u32; 2],
-    /// W and ∫ W from the first reading asked for, by the bits of the reading, which for numbers that are not negative
-    /// order as the numbers do.
-    known: BTreeMap<u64, (Tensor, Tensor)>,
+    /// W and ∫ W by the bits of the reading, which for numbers that are not negative order as the numbers do.
+    known: BTreeMap<u64, Displacement>,
 }
 
 impl RememberedPath {
     pub fn new(seed: u64) -> Self {
         RememberedPath {
-            streams: [Purpose::Brownian, Purpose::Area].map(|purpose| Stream::new(seed, purpose)),
+            path: Stream::new(seed, Purpose::Brownian),
+            area: Stream::new(seed, Purpose::Area),
             auxiliary: Stream::new(seed, Purpose::Auxiliary),
             draws: [0; 2],
             known: BTreeMap::new(),
@@ -39,61 +42,52 @@ impl RememberedPath {
         self.draws[1] = 0;
     }
 
-    /// W and ∫ W at a reading of the clock.
-    fn at(&mut self, like: &Tensor, reading: f64) -> (Tensor, Tensor) {
+    /// W and ∫ W at a reading of the clock, counted from the first reading asked for.
+    fn at(&mut self, like: &Tensor, reading: f64) -> Displacement {
         assert!(reading >= 0.0, "a clock reads {reading}");
         // A negative zero would come after all other numbers.
         let reading = reading + 0.0;
         let key = reading.to_bits();
-        if let Some((w, area)) = self.known.get(&key) {
-            return (w.shallow_clone(), area.shallow_clone());
+        if let Some(known) = self.known.get(&key) {
+            return known.share();
         }
-        self.draws[0] += 1;
-        let normals = self.streams.map(|stream| tensor::normals(stream, 0, self.draws[0], like));
-        let before = self.known.range(..key).next_back().map(|(&key, value)| (f64::from_bits(key), value));
-        let after = self.known.range(key..).next().map(|(&key, value)| (f64::from_bits(key), value));
-        let fresh = |length: f64, [first, second]: [Tensor; 2]| {
-            let w = first * length.sqrt();
-            let area = integral_given(&w, length, &second);
-            BrownianValue { w, area }
+        let before = self.known.range(..key).next_back().map(|(&key, w)| (f64::from_bits(key), w));
+        let after = self.known.range(key..).next().map(|(&key, w)| (f64::from_bits(key), w));
+        let mut normals = || {
+            self.draws[0] += 1;
+            [self.path, self.area].map(|stream| tensor::normals(stream, 0, self.draws[0], like))
         };
         let value = match (before, after) {
-            (None, None) => (like.zeros_like(), like.zeros_like()),
-            (Some((low, start)), None) => follow(start, &fresh(reading - low, normals), reading - low),
-            (None, Some((high, (w_high, area_high)))) => {
+            (None, None) => Displacement::none(like),
+            (Some((low, known)), None) => known.then(&Displacement::fresh(reading - low, normals()), reading - low),
+            (None, Some((high, known))) => {
+                // Backwards: the value from which a fresh stretch leads to the known one.
                 let length = high - reading;
-                let piece = fresh(length, normals);
-                let w = w_high - piece.w;
-                let area = area_high - piece.area - &w * length;
-                (w, area)
+                let Displacement { w, area } = Displacement::fresh(length, normals());
+                let w = &known.w - w;
+                Displacement { area: &known.area - area - &w * length, w }
             }
-            (Some((low, start)), Some((high, end))) => {
+            (Some((low, known)), Some((high, later))) => {
                 let length = high - low;
-                let whole = BrownianValue { w: &end.0 - &start.0, area: &end.1 - &start.1 - &start.0 * length };
-                let (left, _) = whole.split(length, (reading - low) / length, normals);
-                follow(start, &left, reading - low)
+                let (first, _) = later.after(known, length).split(length, (reading - low) / length, normals());
+                known.then(&first, reading - low)
             }
         };
-        self.known.insert(key, (value.0.shallow_clone(), value.1.shallow_clone()));
+        self.known.insert(key, value.share());
         value
     }
 }
 
-/// W and ∫ W at the end of a piece of the given length that starts at `start`.
-fn follow((w, area): &(Tensor, Tensor), piece: &BrownianValue, length: f64) -> (Tensor, Tensor) {
-    (w + &piece.w, area + &piece.area + w * length)
-}
-
 impl Noise for RememberedPath {
     fn increment(&mut self, like: &Tensor, a: f64, b: f64) -> Tensor {
-        let (from, _) = self.at(like, a);
-        self.at(like, b).0 - from
+        let from = self.at(like, a);
+        self.at(like, b).w - from.w
     }
 
     fn integral(&mut self, like: &Tensor, a: f64, b: f64) -> (Tensor, Tensor) {
-        let (from, to) = (self.at(like, a), self.at(like, b));
-        let area = to.1 - from.1 - &from.0 * (b - a);
-        (to.0 - from.0, area)
+        let from = self.at(like, a);
+        let Displacement { w, area } = self.at(like, b).after(&from, b - a);
+        (w, area)
     }
 
     fn normal(&mut self, like: &Tensor) -> Tensor {

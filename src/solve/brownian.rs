@@ -22,7 +22,7 @@ pub struct BrownianPath {
     draws: u32,
     span: (f64, f64),
     /// The last query and its value: the end of one step is the start of the next.
-    last: Option<(f64, Value)>,
+    last: Option<(f64, Displacement)>,
 }
 
 /// Two to this many leaves, each a millionth of its time wide: far below the step of any grid.
@@ -43,7 +43,7 @@ impl BrownianPath {
     }
 
     /// W and ∫ W from the start to a clock reading; both are 0 at the start.
-    fn at(&self, like: &Tensor, time: f64) -> Value {
+    fn at(&self, like: &Tensor, time: f64) -> Displacement {
         let (start, end) = self.span;
         let slack = 1e-9 * (end - start);
         assert!(
@@ -53,15 +53,12 @@ impl BrownianPath {
         let like = Tensor::empty(like.size(), (Kind::Double, like.device()));
         // Node 1 is the whole interval; the halves of node n are 2n and 2n + 1. Each owns two draws, by its number.
         let normals = |node: u32| [self.path, self.area].map(|stream| tensor::normals(stream, self.first, node, &like));
-        let mut before = Value { w: like.zeros_like(), area: like.zeros_like() };
+        let mut before = Displacement::none(&like);
         if time <= start {
             return before;
         }
         let (mut low, mut length, mut node) = (start, end - start, 1u32);
-        let [first, second] = normals(0);
-        let w = first * length.sqrt();
-        let area = integral_given(&w, length, &second);
-        let mut piece = Value { w, area };
+        let mut piece = Displacement::fresh(length, normals(0));
         for _ in 0..DEPTH {
             if time >= low + length {
                 break;
@@ -87,7 +84,7 @@ impl BrownianPath {
     }
 
     /// The values at two times, the end of one step being the start of the next.
-    fn ends(&mut self, like: &Tensor, a: f64, b: f64) -> (Value, Value) {
+    fn ends(&mut self, like: &Tensor, a: f64, b: f64) -> (Displacement, Displacement) {
         let from = match self.last.take() {
             Some((time, value)) if time == a => value,
             _ => self.at(like, a),
@@ -98,21 +95,41 @@ impl BrownianPath {
     }
 }
 
-/// W and its integral over an interval, each from 0 at its start.
+/// W and its integral over an interval of a clock, each from 0 at its start.
 #[derive(Debug)]
-pub(crate) struct Value {
-    pub(crate) w: Tensor,
-    pub(crate) area: Tensor,
+pub struct Displacement {
+    /// W.
+    pub w: Tensor,
+    /// ∫ W.
+    pub area: Tensor,
 }
 
-impl Value {
-    fn share(&self) -> Value {
-        Value { w: self.w.shallow_clone(), area: self.area.shallow_clone() }
+impl Displacement {
+    /// None at all, shaped like `like`.
+    pub fn none(like: &Tensor) -> Self {
+        Displacement { w: like.zeros_like(), area: like.zeros_like() }
+    }
+
+    /// That over an interval of which nothing is known, from two standard normals.
+    pub fn fresh(length: f64, [first, second]: [Tensor; 2]) -> Self {
+        let w = first * length.sqrt();
+        Displacement { area: integral_given(&w, length, &second), w }
+    }
+
+    /// That over the rest of an interval, after a first part of it; `length` is that of the rest.
+    pub fn after(&self, first: &Displacement, length: f64) -> Self {
+        let w = &self.w - &first.w;
+        Displacement { area: &self.area - &first.area - &first.w * length, w }
+    }
+
+    /// Another handle on the same numbers.
+    pub fn share(&self) -> Displacement {
+        Displacement { w: self.w.shallow_clone(), area: self.area.shallow_clone() }
     }
 
     /// This interval and a following one of the given length, together.
-    fn then(&self, next: &Value, length: f64) -> Value {
-        Value { w: &self.w + &next.w, area: &self.area + &next.area + &self.w * length }
+    pub fn then(&self, next: &Displacement, length: f64) -> Displacement {
+        Displacement { w: &self.w + &next.w, area: &self.area + &next.area + &self.w * length }
     }
 
     /// Both parts of an interval of the given length, cut at the fraction r of it, from two standard normals.
@@ -120,7 +137,7 @@ impl Value {
     /// Given W and A = ∫ W over the whole (length 1), W_r and A_r are normal with means (3r² − 2r) W + 6 r (1−r) A and
     /// (r³ − r²) W + (3r² − 2r³) A, variances r (1−r) (1 − 3r + 3r²) and r³ (1−r)³/3, covariance r² (1−r)² (½ − r): the
     /// conditional law of the four (Foster, Lyons & Oberhauser 2020, for r = ½).
-    pub(crate) fn split(&self, length: f64, r: f64, [first, second]: [Tensor; 2]) -> (Value, Value) {
+    pub fn split(&self, length: f64, r: f64, [first, second]: [Tensor; 2]) -> (Displacement, Displacement) {
         let rest = 1.0 - r;
         let deviation = (r * rest * (1.0 - 3.0 * r + 3.0 * r * r)).sqrt();
         let covariance = (r * rest).powi(2) * (0.5 - r) / deviation;
@@ -137,8 +154,9 @@ impl Value {
             (covariance * cube, &first),
             (remaining * cube, &second),
         ]);
-        let after = Value { w: &self.w - &w, area: &self.area - &area - &w * (rest * length) };
-        (Value { w, area }, after)
+        let first = Displacement { w, area };
+        let after = self.after(&first, rest * length);
+        (first, after)
     }
 }
 
@@ -150,8 +168,8 @@ impl Noise for BrownianPath {
 
     fn integral(&mut self, like: &Tensor, a: f64, b: f64) -> (Tensor, Tensor) {
         let (from, to) = self.ends(like, a, b);
-        let area = to.area - from.area - &from.w * (b - a);
-        ((to.w - from.w).to_kind(like.kind()), area.to_kind(like.kind()))
+        let Displacement { w, area } = to.after(&from, b - a);
+        (w.to_kind(like.kind()), area.to_kind(like.kind()))
     }
 
     fn normal(&mut self, like: &Tensor) -> Tensor {
@@ -165,6 +183,32 @@ impl Noise for BrownianPath {
 mod tests {
     use super::*;
     use tch::Device;
+
+    /// The integral is that of the path: a sum over a fine grid within its own error, and its law given the increment.
+    #[test]
+    fn integrals_are_those_of_the_path() {
+        let like = Tensor::zeros([20_000, 1], (Kind::Double, Device::Cpu));
+        let mean = |x: &Tensor| x.mean(Kind::Double).double_value(&[]);
+        let (a, b, pieces) = (0.4, 1.3, 64);
+        let (increment, integral) = BrownianPath::new(6, 0, (0.1, 2.3)).integral(&like, a, b);
+        let mut path = BrownianPath::new(6, 0, (0.1, 2.3));
+        let width = (b - a) / f64::from(pieces);
+        let (mut w, mut sum) = (like.zeros_like(), like.zeros_like());
+        for i in 0..pieces {
+            let time = a + f64::from(i) * width;
+            let next = &w + path.increment(&like, time, time + width);
+            sum += (&w + &next) * (0.5 * width);
+            w = next;
+        }
+        // Each trapezium misses an independent N(0, width³/12).
+        let missed = mean(&(sum - &integral).square()) / (f64::from(pieces) * width.powi(3) / 12.0);
+        assert!((missed - 1.0).abs() < 5.0 * (2.0 / 20_000f64).sqrt(), "{missed}");
+        let beside = &integral - &increment * (0.5 * (b - a));
+        let ratio = mean(&beside.square()) / ((b - a).powi(3) / 12.0);
+        assert!((ratio - 1.0).abs() < 5.0 * (2.0 / 20_000f64).sqrt(), "{ratio}");
+        let scale = (mean(&beside.square()) * mean(&increment.square())).sqrt();
+        assert!((mean(&(&beside * &increment)) / scale).abs() < 5.0 / 20_000f64.sqrt());
+    }
 
     /// Increments add up, have variance b − a, are uncorrelated on disjoint intervals, and do not depend on the grid.
     #[test]

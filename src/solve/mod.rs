@@ -36,8 +36,7 @@ mod unipc;
 
 pub use adaptive::{ErrorControl, Tolerance};
 pub use ancestral::{Ancestral, Variance};
-pub use brownian::BrownianPath;
-pub(crate) use brownian::Value as BrownianValue;
+pub use brownian::{BrownianPath, Displacement};
 pub use context::{Clock, Context};
 pub use ddim::Ddim;
 pub use deis::{Deis, GradientEstimation, Ipndm, Lms, Weights};
@@ -53,7 +52,6 @@ pub use grid::{Explicit, FixedGrid, Grid, Karras, LogSnr, Quadratic, UniformGrid
 pub use integrator::{Integrator, Method, Point};
 pub use langevin::{AnnealedLangevin, Langevin, Variant as LangevinVariant};
 pub use multistep::Start;
-pub(crate) use noise::integral_given;
 pub use noise::{Fresh, Noise, Replay};
 pub use recipe::{About, Recipe, Variant};
 pub use renoise::Renoise;

@@ -31,7 +31,7 @@ pub trait Noise: Debug {
 
 /// The integral over a time of length `length` ∫ W dc, given its increment and a standard normal: its mean is half
 /// the rectangle, its variance length³/12.
-pub(crate) fn integral_given(increment: &Tensor, length: f64, normal: &Tensor) -> Tensor {
+pub(super) fn integral_given(increment: &Tensor, length: f64, normal: &Tensor) -> Tensor {
     combine(0.5 * length, increment, (length.powi(3) / 12.0).sqrt(), normal)
 }
 
