@@ -284,6 +284,16 @@ impl Settings for PredictorCorrector {
                 "choose a plain solver, such as `predictor: reverse_diffusion`",
             ));
         }
+        if self.predictor.chosen().tolerance().is_some() {
+            return Err(Fault::new(
+                "predictor",
+                format!(
+                    "{} takes each sample through times of its own, and a corrector acts at one time",
+                    self.predictor.name()
+                ),
+                "choose a predictor on a grid, such as `predictor: reverse_diffusion`; of bosh3 and dopri5, leave rtol and atol out",
+            ));
+        }
         under("predictor", &*self.predictor)?;
         under("corrector", &self.corrector)
     }

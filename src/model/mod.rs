@@ -20,7 +20,7 @@ use tch::{Kind, Tensor};
 
 use crate::score::{Denoiser, Model};
 use crate::sde::Sde;
-use crate::tensor::combine;
+use crate::tensor::each;
 
 /// A backbone with parameters.
 pub trait Network: Debug + Send {
@@ -49,18 +49,35 @@ pub struct Trained {
     pub condition: Condition,
 }
 
+impl Trained {
+    /// D for states that share one time or have one each; `condition` is that of these states.
+    fn predict(&self, x: &Tensor, t: &[f64], condition: &Condition) -> Tensor {
+        let rows: Vec<Row> = t.iter().map(|&t| self.prediction.row(&*self.sde, t, self.sigma_data)).collect();
+        let factor = |of: fn(&Row) -> f64| each(&rows.iter().map(of).collect::<Vec<_>>(), x);
+        // The network computes in float32 whatever the state's kind.
+        let noise: Vec<f32> = rows.iter().map(|row| row.noise as f32).collect();
+        let noise = Tensor::from_slice(&noise).to_device(x.device());
+        let input = (x * factor(|row| row.input)).to_kind(Kind::Float);
+        let mut out = self.network.forward(&input, &noise, condition, false).to_kind(x.kind());
+        out = out * factor(|row| row.out);
+        if rows.iter().any(|row| row.skip != 0.0) {
+            out = x * factor(|row| row.skip) + out;
+        }
+        out
+    }
+}
+
 impl Denoiser for Trained {
     fn sde(&self) -> &dyn Sde {
         &*self.sde
     }
 
     fn denoise(&self, x: &Tensor, t: f64) -> Tensor {
-        let row = self.prediction.row(&*self.sde, t, self.sigma_data);
-        // The network computes in float32 whatever the state's kind.
-        let noise = Tensor::from_slice(&[row.noise as f32]).to_device(x.device());
-        let input = (x * row.input).to_kind(Kind::Float);
-        let output = self.network.forward(&input, &noise, &self.condition, false).to_kind(x.kind());
-        if row.skip == 0.0 { output * row.out } else { combine(row.skip, x, row.out, &output) }
+        self.predict(x, &[t], &self.condition)
+    }
+
+    fn denoise_each(&self, x: &Tensor, samples: &[usize], t: &[f64]) -> Tensor {
+        self.predict(x, t, &self.condition.select(samples))
     }
 }
 

@@ -39,45 +39,59 @@ impl BrownianPath {
         }
     }
 
-    /// W at a clock reading; W(start) = 0.
-    fn at(&self, like: &Tensor, time: f64) -> Tensor {
+    /// W of one of the samples at a clock reading, into `out` `[D]`; W(start) = 0.
+    pub(super) fn value(&self, sample: usize, time: f64, out: &mut [f64]) {
         let (start, end) = self.span;
         let slack = 1e-9 * (end - start);
         assert!(
             time >= start - slack && time <= end + slack,
             "{time} is outside the Brownian path on [{start}, {end}]"
         );
-        let like = Tensor::empty(like.size(), (Kind::Double, like.device()));
+        let (sample, dim) = (self.first + sample as u64, out.len());
         // Node 1 is the whole interval; the halves of node n are 2n and 2n + 1. Each owns one draw, its number.
-        let normal = |node: u32| tensor::normals(self.path, self.first, node, &like);
+        let normals = |node: u32, z: &mut [f64]| self.path.normals(sample, node, dim, z);
         let (mut low, mut high) = (start, end);
-        let mut w_low = like.zeros_like();
-        let mut w_high = normal(0) * (end - start).sqrt();
+        let (mut w_low, mut w_high, mut w) = (vec![0.0; dim], vec![0.0; dim], vec![0.0; dim]);
+        normals(0, &mut w_high);
+        w_high.iter_mut().for_each(|z| *z *= (end - start).sqrt());
         let mut node = 1u32;
         for _ in 0..DEPTH {
             if time <= low {
-                return w_low;
+                return out.copy_from_slice(&w_low);
             }
             if time >= high {
-                return w_high;
+                return out.copy_from_slice(&w_high);
             }
             let middle = if low > 0.0 { (low * high).sqrt() } else { 0.5 * (low + high) };
-            let w = bridge((low, &w_low), (high, &w_high), middle, normal(node));
+            normals(node, &mut w);
+            bridge((low, &w_low), (high, &w_high), middle, &mut w);
             if time < middle {
-                (high, w_high, node) = (middle, w, 2 * node);
+                (high, node) = (middle, 2 * node);
+                std::mem::swap(&mut w_high, &mut w);
             } else {
-                (low, w_low, node) = (middle, w, 2 * node + 1);
+                (low, node) = (middle, 2 * node + 1);
+                std::mem::swap(&mut w_low, &mut w);
             }
         }
-        bridge((low, &w_low), (high, &w_high), time.clamp(low, high), normal(node))
+        normals(node, out);
+        bridge((low, &w_low), (high, &w_high), time.clamp(low, high), out);
+    }
+
+    /// W of all samples at a clock reading, shaped like `like` and in float64.
+    fn at(&self, like: &Tensor, time: f64) -> Tensor {
+        let mut values = vec![0.0; like.numel()];
+        let dim = (values.len() / like.size()[0].max(1) as usize).max(1);
+        values.chunks_mut(dim).enumerate().for_each(|(sample, out)| self.value(sample, time, out));
+        tensor::from_f64(values, &like.size(), (Kind::Double, like.device()))
     }
 }
 
-/// W at a time between two known values, given a standard normal.
-fn bridge((low, w_low): (f64, &Tensor), (high, w_high): (f64, &Tensor), time: f64, normal: Tensor) -> Tensor {
+/// Turns standard normals into W at a time between two known values.
+fn bridge((low, w_low): (f64, &[f64]), (high, w_high): (f64, &[f64]), time: f64, z: &mut [f64]) {
     let fraction = (time - low) / (high - low);
     let spread = (fraction * (high - time)).sqrt();
-    w_low * (1.0 - fraction) + w_high * fraction + normal * spread
+    let ends = w_low.iter().zip(w_high);
+    z.iter_mut().zip(ends).for_each(|(z, (a, b))| *z = a * (1.0 - fraction) + b * fraction + *z * spread);
 }
 
 impl Noise for BrownianPath {

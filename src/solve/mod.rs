@@ -3,46 +3,56 @@
 //! A solver makes one step and is pure in its arguments; the integrator keeps the history of evaluations, and owns
 //! everything that all methods share: churn, correction, the last step to σ = 0, finiteness. One family of solvers is
 //! one file; to add another, write its file and name it in the experiment's list of choices.
+//!
+//! There are two integrators: [`Integrator`] takes all samples through given times, [`AdaptiveIntegrator`] takes each
+//! sample to its end in steps of its own, by a solver's [`Embedded`] estimate of its error.
 
 mod adaptive;
 mod ancestral;
 mod brownian;
 mod context;
 mod ddim;
+mod dpm_adaptive;
 mod dpmpp_2m;
 mod edm_heun;
+mod embedded;
 mod euler_maruyama;
+mod gotta_go_fast;
 mod grid;
 mod integrator;
 mod langevin;
+mod motion;
 mod noise;
 mod recipe;
 mod reverse_diffusion;
 mod runge_kutta;
 mod sampler;
 
-pub use adaptive::{ErrorControl, Tolerance};
+pub use adaptive::{AdaptiveIntegrator, Advance};
 pub use ancestral::{Ancestral, Variance};
 pub use brownian::BrownianPath;
 pub use context::{Clock, Context};
 pub use ddim::Ddim;
+pub use dpm_adaptive::DpmAdaptive;
 pub use dpmpp_2m::Dpmpp2m;
 pub use edm_heun::{Churn, EdmHeun};
+pub use embedded::{Attempt, Embedded, Medium, Rejected, Scale, Tolerance, Variable};
 pub use euler_maruyama::EulerMaruyama;
-pub use grid::{Explicit, FixedGrid, Grid, Karras, LogSnr, Quadratic, UniformGrid};
+pub use gotta_go_fast::{GottaGoFast, Variant as GottaGoFastVariant};
+pub use grid::{Explicit, Grid, Karras, LogSnr, Quadratic, UniformGrid};
 pub use integrator::{Integrator, Method, Point};
 pub use langevin::{AnnealedLangevin, Langevin, Variant as LangevinVariant};
+pub use motion::Motion;
 pub use noise::{Fresh, Noise, Replay};
 pub use recipe::{About, Recipe};
 pub use reverse_diffusion::ReverseDiffusion;
 pub use runge_kutta::{Bosh3, Dopri5, Euler, Heun, Rk4, Tableau};
-pub use sampler::{NoiseSource, Run, Sampler, Schedule, prior};
+pub use sampler::{NoiseSource, Run, Sampler, Schedule, State, prior};
 
 use std::fmt::Debug;
 
 use tch::Tensor;
 
-use crate::error::Result;
 use crate::score::Eval;
 
 /// What a solver claims: its error falls as (step size)^order. `tests/orders.rs` holds it to account.
@@ -67,8 +77,8 @@ impl Order {
         Order { ode: None, weak: Some(weak), strong: Some(strong) }
     }
 
-    /// The order that error control may use.
-    pub fn of_error(&self) -> f64 {
+    /// The one that it claims.
+    pub fn claimed(&self) -> f64 {
         self.ode.or(self.weak).unwrap_or(1.0)
     }
 }
@@ -78,15 +88,13 @@ impl Order {
 pub struct Step {
     /// The state at the end of the step.
     pub x: Tensor,
-    /// An estimate of the step's local error, shaped like `x`, where the method has one.
-    pub error: Option<Tensor>,
     /// The evaluation at the end of the step, where the method made it anyway.
     pub next: Option<Eval>,
 }
 
 impl From<Tensor> for Step {
     fn from(x: Tensor) -> Self {
-        Step { x, error: None, next: None }
+        Step { x, next: None }
     }
 }
 
@@ -119,6 +127,11 @@ pub trait Solver: Debug + Send + Sync {
         None
     }
 
+    /// The same step with an estimate of its error, where it has one: what error control needs.
+    fn embedded(&self) -> Option<&dyn Embedded> {
+        None
+    }
+
     /// x_s from the evaluation at x_t.
     fn step(&self, cx: &mut Context, now: &Eval, s: f64) -> Step;
 }
@@ -127,32 +140,4 @@ pub trait Solver: Debug + Send + Sync {
 pub trait Corrector: Debug + Send + Sync {
     /// x `[B, …]` at time t, corrected.
     fn correct(&self, cx: &mut Context, x: &Tensor, t: f64) -> Tensor;
-}
-
-/// Where steps end and whether a proposed one stands: a fixed grid, or error control.
-pub trait Stepping: Debug {
-    /// The first time and the end of the first step.
-    fn start(&mut self) -> (f64, f64);
-
-    /// Judges the step from (x, t) to (step, s) of a method whose error is of order `order` + 1.
-    ///
-    /// # Errors
-    /// When no step size can serve.
-    fn judge(&mut self, from: (&Tensor, f64), to: (&Step, f64), order: f64) -> Result<Verdict>;
-
-    /// The number of steps where it is known beforehand.
-    fn steps(&self) -> Option<usize> {
-        None
-    }
-}
-
-/// The judgement on a step.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Verdict {
-    /// It stands; the next step ends at this time.
-    Accept(f64),
-    /// It does not stand; try again to this time.
-    Reject(f64),
-    /// It stands and was the last.
-    Finish,
 }
