@@ -48,12 +48,12 @@ fn sampler(method: Method, chunk: usize) -> Sampler {
 fn methods() -> Vec<(&'static str, Method)> {
     let corrected = Method { corrector: Some(Box::new(Langevin::default())), ..ReverseDiffusion {}.into() };
     vec![
-        ("euler_maruyama", EulerMaruyama {}.into()),
+        ("euler_maruyama", EulerMaruyama::default().into()),
         ("ddim", Ddim::default().into()),
         ("ancestral (ddim η = 1)", Ddim { eta: 1.0 }.into()),
         ("heun", Heun {}.into()),
         ("rk4", Rk4 {}.into()),
-        ("dpmpp_2m", Dpmpp2m {}.into()),
+        ("dpmpp_2m", Dpmpp2m::default().into()),
         ("predictor_corrector", corrected),
     ]
 }
@@ -136,7 +136,7 @@ impl Threading {
         if let Threading::LibTorch = self {
             workers.install(|| tch::set_num_threads(num_cores() as i32));
         }
-        let sampler = sampler(Dpmpp2m {}.into(), chunk);
+        let sampler = sampler(Dpmpp2m::default().into(), chunk);
         for line in std::io::stdin().lock().lines() {
             line.expect("standard input");
             let run = sampler.run(&model, &init, &workers, &|_| Ok(())).expect("the run is finite");

@@ -41,6 +41,7 @@ pub mod solve;
 
 // L4
 pub mod metric;
+pub mod order;
 pub mod train;
 
 // L5

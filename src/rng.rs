@@ -31,6 +31,8 @@ pub enum Purpose {
     Validation = 10,
     /// Data and perturbations on which losses of single noise levels are measured.
     Levels = 11,
+    /// Time integrals of the Brownian motion, given its values.
+    Area = 12,
 }
 
 /// An inexhaustible table of random numbers for one seed and purpose.

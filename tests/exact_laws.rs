@@ -1,6 +1,6 @@
 //! The exact output law of every linear sampler on Gaussian data, against recursions coded here from the papers.
 //!
-//! No Monte Carlo: the production integrator is pushed over unit vectors (`common::AffineMap`), so that means and
+//! No Monte Carlo: the production integrator is pushed over unit vectors (`order::AffineMap`), so that means and
 //! covariances must agree to round-off. The references are scalar recursions in their papers' own variables.
 
 mod common;
@@ -108,7 +108,7 @@ fn euler_maruyama_on_vp_follows_its_recursion() {
     let vp = Vp::default();
     let sde: Arc<dyn Sde> = Arc::new(vp);
     for times in [UniformGrid {}.times(&*sde, 200), log_snr(&*sde, 80)] {
-        assert_recursion("euler_maruyama", &sde, &EulerMaruyama {}.into(), &times, |(m, v), w| {
+        assert_recursion("euler_maruyama", &sde, &EulerMaruyama::default().into(), &times, |(m, v), w| {
             let (h, t) = (w[0] - w[1], w[0]);
             let beta = vp.beta_min + t * (vp.beta_max - vp.beta_min);
             let alpha = (-0.25 * t * t * (vp.beta_max - vp.beta_min) - 0.5 * t * vp.beta_min).exp();
@@ -158,7 +158,7 @@ fn dpmpp_2m_follows_its_recursion() {
             z = (keep * z.0 + gain * extrapolated.0, keep * z.1 + gain * extrapolated.1);
             past = Some((d, s));
         }
-        let law = output_law(&data(), &sde, &Dpmpp2m {}.into(), &times);
+        let law = output_law(&data(), &sde, &Dpmpp2m::default().into(), &times);
         let error = law.distance(&Gaussian::scalar(z.0, z.1 * z.1));
         assert!(error < 1e-10, "{error:e}");
     }
@@ -357,7 +357,7 @@ fn churn_follows_its_recursion() {
     let sde: Arc<dyn Sde> = Arc::new(Edm::default());
     let times = Karras::default().times(&*sde, 32);
     for (s_churn, s_noise) in [(10.0, 1.0), (40.0, 1.0), (40.0, 1.007)] {
-        let solver = EdmHeun { s_churn, s_min: 0.05, s_max: 50.0, s_noise };
+        let solver = EdmHeun { alpha: 1.0, s_churn, s_min: 0.05, s_max: 50.0, s_noise };
         let method = solver.method(32);
         let gamma = (s_churn / 32.0f64).min(2f64.sqrt() - 1.0);
         assert_recursion("churn", &sde, &method, &times, |(m, v), w| {

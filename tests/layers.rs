@@ -17,6 +17,7 @@ const LAYERS: &[(&str, u32)] = &[
     ("model", 3),
     ("solve", 3),
     ("metric", 4),
+    ("order", 4),
     ("train", 4),
     ("report", 5),
     ("experiment", 6),
@@ -29,7 +30,7 @@ const STRANGERS: &[(&str, &[&str])] = &[
     ("train", &["solve"]),
     // Distances are between arrays of points, figures are of numbers: neither knows a model or a process.
     ("metric", &["sde", "score", "data", "model", "solve"]),
-    ("report", &["sde", "score", "data", "model", "solve", "metric", "train"]),
+    ("report", &["sde", "score", "data", "model", "solve", "metric", "order", "train"]),
 ];
 
 /// What reads an experiment without LibTorch.

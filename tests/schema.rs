@@ -256,7 +256,10 @@ fn defaults_are_given() {
     let default = |pointer: &str| schema.pointer(&format!("{pointer}/default")).cloned();
     assert_eq!(default("/$defs/TrainSpec/properties/batch"), Some(json!(512)));
     assert_eq!(default("/$defs/AdamW/properties/lr"), Some(json!(1e-3)));
-    assert_eq!(default("/$defs/SampleSpec/properties/solver"), Some(json!({ "dpmpp_2m": {} })));
+    assert_eq!(
+        default("/$defs/SampleSpec/properties/solver"),
+        Some(json!({ "dpmpp_2m": { "solver_type": "midpoint" } }))
+    );
     // ∞ cannot be written in JSON, and null would be wrong.
     assert_eq!(default("/$defs/EdmHeun/properties/s_max"), None);
     assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");

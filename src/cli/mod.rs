@@ -6,6 +6,7 @@ mod children;
 mod compare;
 mod completions;
 mod list;
+mod orders;
 mod report;
 mod run;
 mod sample;
@@ -51,6 +52,8 @@ enum Verb {
     Sample(sample::Sample),
     /// Compare solvers: distance from the data against evaluations and seconds
     Compare(compare::Compare),
+    /// Measure the orders of solvers on exact problems, and hold them to their claims
+    Orders(orders::Orders),
     /// Draw the figures of a run again and write its report.html, or put several runs into one report
     Report(report::Report),
     /// List what an experiment may choose: solvers, SDEs, data sets, …
@@ -138,6 +141,7 @@ pub fn main(cli: Cli) -> Result<()> {
         Verb::Train(verb) => verb.run(),
         Verb::Sample(verb) => verb.run(),
         Verb::Compare(verb) => verb.run(),
+        Verb::Orders(verb) => verb.run(),
         Verb::Report(verb) => verb.run(),
         Verb::List(verb) => verb.run(),
         Verb::Schema(verb) => verb.run(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::choices::{
-    CorrectorSpec, DataSpec, EmaSpec, GridSpec, MetricSpec, NetworkSpec, OptimizerSpec, PredictorCorrector,
+    CorrectorSpec, DataSpec, EmaSpec, GridSpec, MetricSpec, NetworkSpec, OptimizerSpec, PredictorCorrector, Restart,
     ScheduleSpec, SdeSpec, TimeSpec, WeightingSpec,
 };
 use crate::data::{Dataset, Library, Toy};
@@ -144,10 +144,32 @@ impl Recipe for PredictorCorrector {
         Method { corrector: Some(self.corrector.build()), ..self.predictor.chosen().method(steps) }
     }
 
+    fn times(&self, sde: &dyn Sde, grid: Vec<f64>) -> Vec<f64> {
+        self.predictor.chosen().times(sde, grid)
+    }
+
     fn about(&self) -> About {
         About {
             paper: "Song et al. 2021, Algorithms 2 and 3",
             when: "to mend the error of a coarse predictor with further evaluations at each noise level",
+        }
+    }
+}
+
+impl Recipe for Restart {
+    fn method(&self, steps: usize) -> Method {
+        self.solver.chosen().method(steps)
+    }
+
+    fn times(&self, sde: &dyn Sde, grid: Vec<f64>) -> Vec<f64> {
+        let grid = self.solver.chosen().times(sde, grid);
+        self.intervals.iter().fold(grid, |times, interval| interval.insert(sde, times))
+    }
+
+    fn about(&self) -> About {
+        About {
+            paper: "Xu et al. 2023, Algorithm 1",
+            when: "40 evaluations and more with a network, whose errors at high noise the restarts contract",
         }
     }
 }

@@ -158,10 +158,70 @@ choice! {
         dpm_adaptive => DpmAdaptive(solve::DpmAdaptive),
         /// The stochastic Heun sampler of EDM.
         edm_heun => EdmHeun(solve::EdmHeun),
-        /// DPM-Solver++(2M).
+        /// DPM-Solver++(2M), multistep.
         dpmpp_2m => Dpmpp2m(solve::Dpmpp2m),
+        /// DPM-Solver++(3M), multistep.
+        dpmpp_3m => Dpmpp3m(solve::Dpmpp3m),
+        /// DPM-Solver++(2M) on the reverse SDE.
+        dpmpp_2m_sde => Dpmpp2mSde(solve::Dpmpp2mSde),
+        /// DPM-Solver++(3M) on the reverse SDE.
+        dpmpp_3m_sde => Dpmpp3mSde(solve::Dpmpp3mSde),
+        /// DPM-Solver of order two, multistep.
+        dpm_solver_2m => DpmSolver2m(solve::DpmSolver2m),
+        /// DPM-Solver of order three, multistep.
+        dpm_solver_3m => DpmSolver3m(solve::DpmSolver3m),
+        /// DPM-Solver of order two, multistep, on the reverse SDE.
+        dpm_solver_2m_sde => DpmSolver2mSde(solve::DpmSolver2mSde),
+        /// UniPC: a predictor with a corrector that costs nothing.
+        unipc => UniPc(solve::UniPc),
+        /// DEIS: Adams–Bashforth on the noise prediction.
+        deis => Deis(solve::Deis),
+        /// The linear multistep method in the noise level.
+        lms => Lms(solve::Lms),
+        /// iPNDM: averages of the last noise predictions.
+        ipndm => Ipndm(solve::Ipndm),
+        /// Exponential Adams of any order, for any prediction and stochasticity.
+        exp_adams => ExpAdams(solve::ExpAdams),
+        /// SA-Solver: stochastic Adams, predictor and corrector.
+        sa_solver => SaSolver(solve::SaSolver),
+        /// ER-SDE: multistep on an SDE with a chosen noise scale.
+        er_sde => ErSde(solve::ErSde),
+        /// DPM-Solver-2, single-step.
+        dpm_solver_2s => DpmSolver2s(solve::DpmSolver2s),
+        /// DPM-Solver-3, single-step.
+        dpm_solver_3s => DpmSolver3s(solve::DpmSolver3s),
+        /// DPM-Solver++(2S), single-step.
+        dpmpp_2s => Dpmpp2s(solve::Dpmpp2s),
+        /// DPM-Solver++(3S), single-step.
+        dpmpp_3s => Dpmpp3s(solve::Dpmpp3s),
+        /// RES of order two, single-step.
+        res_2s => Res2s(solve::Res2s),
+        /// DPM-Solver-fast: single steps of order three, lower ones at the end.
+        dpm_fast => DpmFast(solve::DpmFast),
+        /// SEEDS-2: two stages on the reverse SDE.
+        seeds_2 => Seeds2(solve::Seeds2),
+        /// SEEDS-3: three stages on the reverse SDE.
+        seeds_3 => Seeds3(solve::Seeds3),
+        /// DPM-Solver++ SDE of k-diffusion: two ancestral stages.
+        dpmpp_sde => DpmppSde(solve::DpmppSde),
+        /// KDPM2: DPM-Solver-2 in the noise level.
+        kdpm_2 => Kdpm2(solve::Kdpm2),
+        /// KDPM2 down, then noise up.
+        kdpm_2_ancestral => Kdpm2Ancestral(solve::Kdpm2Ancestral),
+        /// Euler down, then noise up.
+        euler_ancestral => EulerAncestral(solve::EulerAncestral),
+        /// DPM-Solver++(2S) down, then noise up.
+        dpmpp_2s_ancestral => Dpmpp2sAncestral(solve::Dpmpp2sAncestral),
+        /// Stochastic Runge–Kutta of strong order 1.5.
+        sra => Sra(solve::Sra),
+        /// DDIM with extrapolated noise predictions.
+        gradient_estimation => GradientEstimation(solve::GradientEstimation),
+        /// Denoise and renoise, as consistency models do.
+        renoise => Renoise(solve::Renoise),
         /// A predictor, and a corrector before each of its steps.
         predictor_corrector => PredictorCorrector(PredictorCorrector),
+        /// A solver that jumps back to higher noise and comes down again.
+        restart => Restart(Restart),
     }
 }
 
@@ -236,6 +296,28 @@ impl Default for PredictorCorrector {
         PredictorCorrector {
             predictor: Box::new(SolverSpec::ReverseDiffusion(Default::default())),
             corrector: CorrectorSpec::Langevin(Default::default()),
+        }
+    }
+}
+
+/// Restart (Xu et al. 2023): where the noise level has fallen to `to`, noise is added up to `from`, and the solver comes
+/// down again in `steps` steps; `repeats` times. Errors made at high noise contract, as they do along an SDE.
+///
+/// The jump is the forward process, x ← (α′/α) x + α′ √(from² − κ²) ξ, at no evaluation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Restart {
+    /// The solver, usually one of the ODE.
+    pub solver: Box<SolverSpec>,
+    /// Where to restart.
+    pub intervals: Vec<solve::RestartInterval>,
+}
+
+impl Default for Restart {
+    fn default() -> Self {
+        Restart {
+            solver: Box::new(SolverSpec::EdmHeun(Default::default())),
+            intervals: vec![solve::RestartInterval::default()],
         }
     }
 }

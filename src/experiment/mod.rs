@@ -14,6 +14,8 @@ mod memory;
 mod merge;
 mod model_spec;
 mod observer;
+mod order_report;
+mod orders;
 mod overrides;
 mod plan;
 mod read;
@@ -30,7 +32,7 @@ mod tree;
 mod truth;
 
 pub use choices::{
-    CorrectorSpec, DataSpec, EmaSpec, GridSpec, MetricSpec, NetworkSpec, OptimizerSpec, PredictorCorrector,
+    CorrectorSpec, DataSpec, EmaSpec, GridSpec, MetricSpec, NetworkSpec, OptimizerSpec, PredictorCorrector, Restart,
     ScheduleSpec, SdeSpec, SolverSpec, TimeSpec, WeightingSpec,
 };
 pub use document::Document;
@@ -38,6 +40,8 @@ pub use forecast::{Forecast, Memory, Sampling, Training, forecast, mebibytes};
 pub use lint::lint;
 pub use model_spec::{EmpiricalModel, ModelSpec};
 pub use observer::Observer;
+pub use order_report::{OrderRow, order_remarks, order_rows, order_tables, write_orders};
+pub use orders::{Matrix, OrderCell, choice, every, measure_orders, missed};
 pub use plan::{Choice, Compute, Effort, Plan};
 pub use run_dir::{RunDir, now};
 pub use schema::schema;

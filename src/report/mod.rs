@@ -19,6 +19,7 @@
 
 mod axis;
 mod canvas;
+mod convergence;
 mod figure;
 mod font;
 mod html;
@@ -39,6 +40,7 @@ mod tests;
 
 pub use axis::Scale;
 pub use canvas::Canvas;
+pub use convergence::{ConvergencePanel, ConvergencePanels, ConvergenceSeries};
 pub use figure::{Figure, Rendered, render, save};
 pub use html::{Block, Page, Section};
 pub use loss::{LossCurve, LossSeries};

@@ -58,6 +58,8 @@ pub(crate) struct Sheet<'a> {
     pub(crate) x_label: &'a str,
     pub(crate) y_label: &'a str,
     pub(crate) limits: Limits,
+    /// How values spread over both axes.
+    pub(crate) scale: Scale,
     /// Whether a unit is as long on one axis as on the other.
     pub(crate) equal: bool,
     pub(crate) bar: Option<ColorBar<'a>>,
@@ -76,7 +78,7 @@ impl Sheet<'_> {
     /// Axes, if with equal units neither more than twice as long as the other.
     fn axes(&self) -> (Axis, Axis) {
         let [x, y] = self.limits.map(|(low, high)| match high > low {
-            true => Axis { scale: Scale::Linear, low, high },
+            true => Axis { scale: self.scale, low, high },
             false => Axis::linear(low, high),
         });
         if !self.equal {
@@ -199,7 +201,16 @@ mod tests {
     use super::*;
 
     fn sheet(count: usize, limits: Limits) -> Sheet<'static> {
-        Sheet { title: "t", panels: vec!["p"; count], x_label: "x", y_label: "y", limits, equal: true, bar: None }
+        Sheet {
+            title: "t",
+            panels: vec!["p"; count],
+            x_label: "x",
+            y_label: "y",
+            limits,
+            scale: Scale::Linear,
+            equal: true,
+            bar: None,
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Sets of points in the plane, side by side.
 
+use super::axis::Scale;
 use super::canvas::{Canvas, Place};
 use super::figure::Figure;
 use super::panels::{Sheet, limits, remark};
@@ -49,6 +50,7 @@ impl PointPanels {
             x_label: &self.x_label,
             y_label: &self.y_label,
             limits,
+            scale: Scale::Linear,
             equal: x.max(y) <= UNLIKE * x.min(y),
             bar: None,
         }

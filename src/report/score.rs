@@ -1,6 +1,6 @@
 //! The score over the plane, at several noise levels.
 
-use super::axis::{Axis, extent, quantile};
+use super::axis::{Axis, Scale, extent, quantile};
 use super::canvas::{Canvas, Place, Rect, Stroke};
 use super::figure::Figure;
 use super::panels::Sheet;
@@ -129,6 +129,7 @@ impl ScoreField {
             x_label: &self.x_label,
             y_label: &self.y_label,
             limits,
+            scale: Scale::Linear,
             equal: true,
             bar: Some(ColorBar { label: "magnitude of the score", ticks: ticks.collect(), color }),
         }

@@ -1,5 +1,6 @@
 //! The ways of particles from the prior to the data.
 
+use super::axis::Scale;
 use super::canvas::{Canvas, Stroke};
 use super::figure::Figure;
 use super::panels::{Sheet, limits, remark};
@@ -67,6 +68,7 @@ impl TrajectoryPanels {
             x_label: &self.x_label,
             y_label: &self.y_label,
             limits: limits(&ends),
+            scale: Scale::Linear,
             equal: true,
             bar: Some(ColorBar {
                 label: "progress of sampling",

@@ -153,6 +153,20 @@ mod tests {
         }
     }
 
+    /// Each state at its own time, in blocks too, as if it were alone.
+    #[test]
+    fn each_sample_has_its_own_time() {
+        let empirical = Empirical::new(&states(60, 3, 0), Arc::new(Edm::default()), Device::Cpu);
+        let (x, t) = (states(5, 3, 1) * 2.0, [1e-6, 0.3, 5.0, 0.3, 1e4]);
+        let alone: Vec<Tensor> = (0..5).map(|i| empirical.denoise(&x.narrow(0, i, 1), t[i as usize])).collect();
+        let expected = Tensor::cat(&alone, 0);
+        for block in [7, 60] {
+            let error = (empirical.mean_given(&x, &t, block) - &expected).abs().max().double_value(&[]);
+            assert!(error < 1e-12, "blocks of {block}: {error:e}");
+        }
+        assert!((empirical.denoise_each(&x, &[0, 1, 2, 3, 4], &t) - expected).abs().max().double_value(&[]) < 1e-12);
+    }
+
     #[test]
     fn memory_is_bounded() {
         for batch in [1, 7, 1024, 10_000, WEIGHTS - 1, WEIGHTS] {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{About, Clock, Context, Ddim, Order, Solver, Step};
 use crate::error::Settings;
 use crate::score::Eval;
+use crate::tensor::weighted_sum;
 
 /// Which variance the reverse transition gets (Ho et al. 2020, section 3.2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -54,10 +55,9 @@ impl Solver for Ancestral {
         let ratio = ks.ratio() / k.ratio();
         let gain = (1.0 - ratio) * (1.0 + ratio);
         // (x + b² score)/a = (α_s/α_t) [(1 − gain) x + gain α_t x̂₀].
-        let mut x = &now.x * (ks.alpha / k.alpha * (1.0 - gain));
-        x += &now.x0 * (ks.alpha * gain);
-        x += cx.brownian(Clock::FORWARD, &now.x, now.t, s) * k.alpha;
-        x.into()
+        let noise = cx.brownian(Clock::FORWARD, &now.x, now.t, s);
+        let shrink = ks.alpha / k.alpha * (1.0 - gain);
+        weighted_sum(&[(shrink, &now.x), (ks.alpha * gain, &now.x0), (k.alpha, &noise)]).into()
     }
 }
 

@@ -9,18 +9,19 @@ use crate::tensor;
 /// A Brownian path on [start, end] as a function of (seed, sample): the value at any time is the same whatever else is
 /// asked, so that solvers with different grids follow one path (Lévy's construction; Kidger 2022, virtual tree).
 ///
-/// W(end) is drawn first, then middles by Brownian bridges down to the queried time, at most `DEPTH` levels; below
-/// that a last bridge gives the value. Middles are geometric, because the clocks κ² and κ⁻² span many decades and grids
-/// step through all of them. Cost: `DEPTH` normals per coordinate and query.
+/// W and its integral over the whole span are drawn first, then those of parts, by bridges, down to the queried time, at
+/// most `DEPTH` levels; below that a last bridge gives the value. Middles are geometric, because the clocks κ² and κ⁻² span many decades and grids
+/// step through all of them. Cost: 2 `DEPTH` normals per coordinate and query.
 #[derive(Debug)]
 pub struct BrownianPath {
     path: Stream,
+    area: Stream,
     auxiliary: Stream,
     first: u64,
     draws: u32,
     span: (f64, f64),
     /// The last query and its value: the end of one step is the start of the next.
-    last: Option<(f64, Tensor)>,
+    last: Option<(f64, [Tensor; 2])>,
 }
 
 /// Two to this many leaves, each a millionth of its time wide: far below the step of any grid.
@@ -31,6 +32,7 @@ impl BrownianPath {
     pub fn new(seed: u64, first: u64, (a, b): (f64, f64)) -> Self {
         BrownianPath {
             path: Stream::new(seed, Purpose::Brownian),
+            area: Stream::new(seed, Purpose::Area),
             auxiliary: Stream::new(seed, Purpose::Auxiliary),
             first,
             draws: 0,
@@ -39,71 +41,142 @@ impl BrownianPath {
         }
     }
 
-    /// W of one of the samples at a clock reading, into `out` `[D]`; W(start) = 0.
-    pub(super) fn value(&self, sample: usize, time: f64, out: &mut [f64]) {
+    /// W and ∫ W of one of the samples, in D coordinates, from the start to a clock reading; both are 0 at the start.
+    pub(super) fn value(&self, sample: usize, dim: usize, time: f64) -> Value {
         let (start, end) = self.span;
         let slack = 1e-9 * (end - start);
         assert!(
             time >= start - slack && time <= end + slack,
             "{time} is outside the Brownian path on [{start}, {end}]"
         );
-        let (sample, dim) = (self.first + sample as u64, out.len());
-        // Node 1 is the whole interval; the halves of node n are 2n and 2n + 1. Each owns one draw, its number.
-        let normals = |node: u32, z: &mut [f64]| self.path.normals(sample, node, dim, z);
-        let (mut low, mut high) = (start, end);
-        let (mut w_low, mut w_high, mut w) = (vec![0.0; dim], vec![0.0; dim], vec![0.0; dim]);
-        normals(0, &mut w_high);
-        w_high.iter_mut().for_each(|z| *z *= (end - start).sqrt());
-        let mut node = 1u32;
+        // Node 1 is the whole interval; the halves of node n are 2n and 2n + 1. Each owns two draws, by its number.
+        let normals = |node: u32| {
+            [self.path, self.area].map(|stream| {
+                let mut z = vec![0.0; dim];
+                stream.normals(self.first + sample as u64, node, dim, &mut z);
+                z
+            })
+        };
+        let mut before = Value { w: vec![0.0; dim], area: vec![0.0; dim] };
+        if time <= start {
+            return before;
+        }
+        let (mut low, mut length, mut node) = (start, end - start, 1u32);
+        let [mut w, mut area] = normals(0);
+        w.iter_mut().for_each(|w| *w *= length.sqrt());
+        // As `integral_given` says.
+        let spread = (length.powi(3) / 12.0).sqrt();
+        area.iter_mut().zip(&w).for_each(|(area, w)| *area = w * (0.5 * length) + *area * spread);
+        let mut piece = Value { w, area };
         for _ in 0..DEPTH {
-            if time <= low {
-                return out.copy_from_slice(&w_low);
+            if time >= low + length {
+                break;
             }
-            if time >= high {
-                return out.copy_from_slice(&w_high);
-            }
-            let middle = if low > 0.0 { (low * high).sqrt() } else { 0.5 * (low + high) };
-            normals(node, &mut w);
-            bridge((low, &w_low), (high, &w_high), middle, &mut w);
+            let middle = if low > 0.0 { (low * (low + length)).sqrt() } else { low + 0.5 * length };
+            let (left, right) = piece.split(length, (middle - low) / length, normals(node));
             if time < middle {
-                (high, node) = (middle, 2 * node);
-                std::mem::swap(&mut w_high, &mut w);
+                (piece, length, node) = (left, middle - low, 2 * node);
             } else {
-                (low, node) = (middle, 2 * node + 1);
-                std::mem::swap(&mut w_low, &mut w);
+                before = before.then(&left, middle - low);
+                (piece, length, low, node) = (right, low + length - middle, middle, 2 * node + 1);
+            }
+            if time <= low {
+                return before;
             }
         }
-        normals(node, out);
-        bridge((low, &w_low), (high, &w_high), time.clamp(low, high), out);
+        if time < low + length {
+            let fraction = (time - low) / length;
+            piece = piece.split(length, fraction, normals(node)).0;
+            length *= fraction;
+        }
+        before.then(&piece, length)
     }
 
-    /// W of all samples at a clock reading, shaped like `like` and in float64.
-    fn at(&self, like: &Tensor, time: f64) -> Tensor {
-        let mut values = vec![0.0; like.numel()];
-        let dim = (values.len() / like.size()[0].max(1) as usize).max(1);
-        values.chunks_mut(dim).enumerate().for_each(|(sample, out)| self.value(sample, time, out));
-        tensor::from_f64(values, &like.size(), (Kind::Double, like.device()))
+    /// W and ∫ W of all samples, each shaped like `like` and in float64.
+    fn at(&self, like: &Tensor, time: f64) -> [Tensor; 2] {
+        let mut values = [vec![0.0; like.numel()], vec![0.0; like.numel()]];
+        let dim = (like.numel() / like.size()[0].max(1) as usize).max(1);
+        for sample in 0..like.numel() / dim {
+            let Value { w, area } = self.value(sample, dim, time);
+            let here = sample * dim..(sample + 1) * dim;
+            values[0][here.clone()].copy_from_slice(&w);
+            values[1][here].copy_from_slice(&area);
+        }
+        values.map(|values| tensor::from_f64(values, &like.size(), (Kind::Double, like.device())))
+    }
+
+    /// The values at two times, the end of one step being the start of the next.
+    fn ends(&mut self, like: &Tensor, a: f64, b: f64) -> [[Tensor; 2]; 2] {
+        let from = match self.last.take() {
+            Some((time, value)) if time == a => value,
+            _ => self.at(like, a),
+        };
+        let to = self.at(like, b);
+        self.last = Some((b, [to[0].shallow_clone(), to[1].shallow_clone()]));
+        [from, to]
     }
 }
 
-/// Turns standard normals into W at a time between two known values.
-fn bridge((low, w_low): (f64, &[f64]), (high, w_high): (f64, &[f64]), time: f64, z: &mut [f64]) {
-    let fraction = (time - low) / (high - low);
-    let spread = (fraction * (high - time)).sqrt();
-    let ends = w_low.iter().zip(w_high);
-    z.iter_mut().zip(ends).for_each(|(z, (a, b))| *z = a * (1.0 - fraction) + b * fraction + *z * spread);
+/// W and its integral over an interval, each from 0 at its start.
+#[derive(Debug)]
+pub(super) struct Value {
+    pub w: Vec<f64>,
+    area: Vec<f64>,
+}
+
+impl Value {
+    /// This interval and a following one of the given length, together.
+    fn then(&self, next: &Value, length: f64) -> Value {
+        let both = self.w.iter().zip(&next.w);
+        let w = both.clone().map(|(w, next)| w + next).collect();
+        let areas = self.area.iter().zip(&next.area).zip(&self.w);
+        Value { w, area: areas.map(|((area, next), w)| area + next + w * length).collect() }
+    }
+
+    /// Both parts of an interval of the given length, cut at the fraction r of it, from two standard normals.
+    ///
+    /// Given W and A = ∫ W over the whole (length 1), W_r and A_r are normal with means (3r² − 2r) W + 6 r (1−r) A and
+    /// (r³ − r²) W + (3r² − 2r³) A, variances r (1−r) (1 − 3r + 3r²) and r³ (1−r)³/3, covariance r² (1−r)² (½ − r): the
+    /// conditional law of the four (Foster, Lyons & Oberhauser 2020, for r = ½).
+    fn split(&self, length: f64, r: f64, [first, second]: [Vec<f64>; 2]) -> (Value, Value) {
+        let rest = 1.0 - r;
+        let deviation = (r * rest * (1.0 - 3.0 * r + 3.0 * r * r)).sqrt();
+        let covariance = (r * rest).powi(2) * (0.5 - r) / deviation;
+        let remaining = ((r * rest).powi(3) / 3.0 - covariance * covariance).max(0.0).sqrt();
+        let (root, cube) = (length.sqrt(), length.powf(1.5));
+        let (mut left, mut right) = (Value::empty(first.len()), Value::empty(first.len()));
+        for (((&w, &area), first), second) in self.w.iter().zip(&self.area).zip(first).zip(second) {
+            let w_left = w * (3.0 * r * r - 2.0 * r) + area * (6.0 * r * rest / length) + first * (deviation * root);
+            let area_left = w * (-r * r * rest * length)
+                + area * (r * r * (3.0 - 2.0 * r))
+                + first * (covariance * cube)
+                + second * (remaining * cube);
+            left.push(w_left, area_left);
+            right.push(w - w_left, area - area_left - w_left * (rest * length));
+        }
+        (left, right)
+    }
+
+    fn empty(dim: usize) -> Self {
+        Value { w: Vec::with_capacity(dim), area: Vec::with_capacity(dim) }
+    }
+
+    fn push(&mut self, w: f64, area: f64) {
+        self.w.push(w);
+        self.area.push(area);
+    }
 }
 
 impl Noise for BrownianPath {
     fn increment(&mut self, like: &Tensor, a: f64, b: f64) -> Tensor {
-        let from = match self.last.take() {
-            Some((time, w)) if time == a => w,
-            _ => self.at(like, a),
-        };
-        let to = self.at(like, b);
-        let increment = (&to - from).to_kind(like.kind());
-        self.last = Some((b, to));
-        increment
+        let [[from, _], [to, _]] = self.ends(like, a, b);
+        (to - from).to_kind(like.kind())
+    }
+
+    fn integral(&mut self, like: &Tensor, a: f64, b: f64) -> (Tensor, Tensor) {
+        let [[from, before], [to, area]] = self.ends(like, a, b);
+        let area = area - before - &from * (b - a);
+        ((to - from).to_kind(like.kind()), area.to_kind(like.kind()))
     }
 
     fn normal(&mut self, like: &Tensor) -> Tensor {

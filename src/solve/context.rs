@@ -82,6 +82,18 @@ impl Context<'_> {
         self.noise.increment(like, a, b)
     }
 
+    /// The same increment with variance one.
+    pub fn standard(&mut self, clock: Clock, like: &Tensor, t: f64, s: f64) -> Tensor {
+        let (a, b) = (clock.at(self.denoiser.sde(), t), clock.at(self.denoiser.sde(), s));
+        self.noise.increment(like, a, b) / (b - a).abs().sqrt()
+    }
+
+    /// The increment W(b) − W(a) from time t to s, and the integral ∫ (W(c) − W(a)) dc over the clock between.
+    pub fn brownian_integral(&mut self, clock: Clock, like: &Tensor, t: f64, s: f64) -> (Tensor, Tensor) {
+        let (a, b) = (clock.at(self.denoiser.sde(), t), clock.at(self.denoiser.sde(), s));
+        self.noise.integral(like, a, b)
+    }
+
     /// Standard normals outside the Brownian motion, shaped like `like`.
     pub fn normal(&mut self, like: &Tensor) -> Tensor {
         self.noise.normal(like)

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{About, Clock, Context, Order, Solver, Step};
 use crate::error::{Fault, Settings};
 use crate::score::Eval;
+use crate::tensor::weighted_sum;
 
 /// DDIM(η) (Song, Meng & Ermon 2021, eq. 12 and 16).
 ///
@@ -43,12 +44,10 @@ impl Solver for Ddim {
         let w = (1.0 - ratio) * (1.0 + ratio);
         // x_s = a x + b x̂₀ + noise, where ε̂ = (x − α x̂₀)/σ.
         let a = ks.sigma / k.sigma * (1.0 - self.eta * self.eta * w).sqrt();
-        let mut x = &now.x * a;
-        x += &now.x0 * (ks.alpha - a * k.alpha);
-        if self.eta > 0.0 {
-            x += cx.brownian(Clock::REVERSE, &now.x, now.t, s) * (self.eta * ks.sigma * ks.ratio());
-        }
-        x.into()
+        let noise = (self.eta > 0.0).then(|| cx.brownian(Clock::REVERSE, &now.x, now.t, s));
+        let mut terms = vec![(a, &now.x), (ks.alpha - a * k.alpha, &now.x0)];
+        terms.extend(noise.iter().map(|noise| (self.eta * ks.sigma * ks.ratio(), noise)));
+        weighted_sum(&terms).into()
     }
 }
 

@@ -6,15 +6,19 @@ use tch::Tensor;
 use super::{About, Context, Order, Solver, Step};
 use crate::error::{Fault, Settings};
 use crate::score::Eval;
-use crate::tensor::combine;
+use crate::tensor::{combine, weighted_sum};
 
 /// Heun's method in z = x/α and κ = σ/α (Karras et al. 2022, Algorithms 1 and 2).
 ///
 /// dz/dκ = d(z, κ) = (z − D)/κ;  z′ = z + (κ_s − κ) d,  z_s = z + (κ_s − κ) ½ [d + d(z′, κ_s)].
-/// Two evaluations a step; with a last step to σ = 0, 2N − 1 in all. [`Churn`] makes it stochastic.
+/// Two evaluations a step; with a last step to σ = 0, 2N − 1 in all. [`Churn`] makes it stochastic. The general method
+/// of order two (their Algorithm 3) evaluates at κ + a (κ_s − κ) and weights with 1 − 1/2a and 1/2a: a = 1 is Heun's,
+/// ½ the midpoint method, ⅔ Ralston's.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct EdmHeun {
+    /// a, where the second evaluation lies in the step.
+    pub alpha: f64,
     /// The total amount of churn; 0 for the deterministic sampler.
     pub s_churn: f64,
     /// The lowest κ that is churned.
@@ -27,7 +31,7 @@ pub struct EdmHeun {
 
 impl Default for EdmHeun {
     fn default() -> Self {
-        EdmHeun { s_churn: 0.0, s_min: 0.0, s_max: f64::INFINITY, s_noise: 1.0 }
+        EdmHeun { alpha: 1.0, s_churn: 0.0, s_min: 0.0, s_max: f64::INFINITY, s_noise: 1.0 }
     }
 }
 
@@ -54,19 +58,27 @@ impl Solver for EdmHeun {
 
     fn step(&self, cx: &mut Context, now: &Eval, s: f64) -> Step {
         let (k, ks) = (now.kernel, cx.kernel(s));
-        // The Euler step in (z, κ) is DDIM: z′ = (κ_s/κ) z + (1 − κ_s/κ) D.
-        let ratio = ks.ratio() / k.ratio();
-        let end = cx.eval(combine(ratio / k.alpha * ks.alpha, &now.x, (1.0 - ratio) * ks.alpha, &now.x0), s);
-        let half = 0.5 * (ks.ratio() - k.ratio());
-        let mut x = &now.x * (ks.alpha * (1.0 + half / k.ratio()) / k.alpha);
-        x -= &now.x0 * (ks.alpha * half / k.ratio());
-        x += combine(half / ks.ratio(), &end.x, -ks.alpha * half / ks.ratio(), &end.x0);
-        x.into()
+        let step = ks.ratio() - k.ratio();
+        let time = if self.alpha == 1.0 { s } else { cx.sde().time_of_ratio(k.ratio() + self.alpha * step) };
+        let km = cx.kernel(time);
+        // The Euler step in (z, κ) is DDIM: z′ = (κ′/κ) z + (1 − κ′/κ) D.
+        let ratio = km.ratio() / k.ratio();
+        let stage = cx.eval(combine(ratio / k.alpha * km.alpha, &now.x, (1.0 - ratio) * km.alpha, &now.x0), time);
+        let weight = 0.5 / self.alpha;
+        let (first, second) = ((1.0 - weight) * step / k.ratio(), weight * step / km.ratio());
+        let mut terms = vec![(ks.alpha * (1.0 + first) / k.alpha, &now.x), (-ks.alpha * first, &now.x0)];
+        terms.retain(|(weight, _)| *weight != 0.0);
+        terms.extend([(ks.alpha * second / km.alpha, &stage.x), (-ks.alpha * second, &stage.x0)]);
+        weighted_sum(&terms).into()
     }
 }
 
 impl Settings for EdmHeun {
     fn check(&self) -> Result<(), Fault> {
+        if !(self.alpha > 0.0 && self.alpha <= 1.0) {
+            let problem = format!("{} is not within the step", self.alpha);
+            return Err(Fault::new("alpha", problem, "write a fraction between 0 and 1, such as 0.5"));
+        }
         for (key, value) in [("s_churn", self.s_churn), ("s_min", self.s_min), ("s_noise", self.s_noise)] {
             if !(value.is_finite() && value >= 0.0) {
                 return Err(Fault::new(

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{About, Attempt, Context, Embedded, Medium, Order, Rejected, Scale, Solver, Step, Tolerance};
+use super::{About, Attempt, Context, Embedded, Medium, Order, Rejected, Scale, Solver, Step, Tolerance, Variant};
 use crate::error::{Fault, Settings, positive};
 use crate::score::{Eval, Evals};
 use crate::tensor::each;
@@ -35,17 +35,6 @@ pub struct GottaGoFast {
     pub h0: f64,
     /// What becomes of the noise of rejected steps; as published, it is drawn anew, and steps grow without bound.
     pub variant: Variant,
-}
-
-/// What becomes of the noise of rejected steps in [`GottaGoFast`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Variant {
-    /// Shorter steps follow the path that was begun.
-    #[default]
-    Correct,
-    /// It is drawn anew, which makes the noise smaller than it should be.
-    Published,
 }
 
 /// The most by which a step may grow.

@@ -12,48 +12,75 @@ mod ancestral;
 mod brownian;
 mod context;
 mod ddim;
+mod deis;
+mod down_up;
 mod dpm_adaptive;
-mod dpmpp_2m;
+mod dpm_multistep;
+mod dpm_single_step;
 mod edm_heun;
 mod embedded;
+mod er_sde;
 mod euler_maruyama;
+mod exp_adams;
+mod exponential;
 mod gotta_go_fast;
 mod grid;
 mod integrator;
 mod langevin;
 mod motion;
+mod multistep;
 mod noise;
 mod recipe;
+mod renoise;
+mod restart;
 mod reverse_diffusion;
 mod runge_kutta;
+mod sa_solver;
 mod sampler;
+mod single_step;
+mod sra;
+mod unipc;
 
 pub use adaptive::{AdaptiveIntegrator, Advance};
 pub use ancestral::{Ancestral, Variance};
 pub use brownian::BrownianPath;
 pub use context::{Clock, Context};
 pub use ddim::Ddim;
+pub use deis::{Deis, GradientEstimation, Ipndm, Lms, Weights};
+pub use down_up::{Dpmpp2sAncestral, DpmppSde, EulerAncestral, Kdpm2Ancestral};
 pub use dpm_adaptive::DpmAdaptive;
-pub use dpmpp_2m::Dpmpp2m;
+pub use dpm_multistep::{DpmSolver2m, DpmSolver2mSde, DpmSolver3m, Dpmpp2m, Dpmpp2mSde, Dpmpp3m, Dpmpp3mSde};
+pub use dpm_single_step::{DpmFast, DpmSolver2s, DpmSolver3s, Dpmpp2s, Dpmpp3s, End, Kdpm2, Res2s, Seeds2, Seeds3};
 pub use edm_heun::{Churn, EdmHeun};
 pub use embedded::{Attempt, Embedded, Medium, Rejected, Scale, Tolerance, Variable};
+pub use er_sde::{ErSde, NoiseScale};
 pub use euler_maruyama::EulerMaruyama;
-pub use gotta_go_fast::{GottaGoFast, Variant as GottaGoFastVariant};
+pub use exp_adams::ExpAdams;
+pub use exponential::{Basis, Predict};
+pub use gotta_go_fast::GottaGoFast;
 pub use grid::{Explicit, Grid, Karras, LogSnr, Quadratic, UniformGrid};
 pub use integrator::{Integrator, Method, Point};
 pub use langevin::{AnnealedLangevin, Langevin, Variant as LangevinVariant};
 pub use motion::Motion;
+pub use multistep::Start;
 pub use noise::{Fresh, Noise, Replay};
-pub use recipe::{About, Recipe};
+pub use recipe::{About, Recipe, Variant};
+pub use renoise::Renoise;
+pub use restart::RestartInterval;
 pub use reverse_diffusion::ReverseDiffusion;
 pub use runge_kutta::{Bosh3, Dopri5, Euler, Heun, Rk4, Tableau};
+pub use sa_solver::{Mode, SaSolver};
 pub use sampler::{NoiseSource, Run, Sampler, Schedule, State, prior};
+pub use single_step::SolverType;
+pub use sra::Sra;
+pub use unipc::{B, UniPc};
 
 use std::fmt::Debug;
 
 use tch::Tensor;
 
 use crate::score::Eval;
+use crate::sde::Sde;
 
 /// What a solver claims: its error falls as (step size)^order. `tests/orders.rs` holds it to account.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -120,6 +147,11 @@ pub trait Solver: Debug + Send + Sync {
     /// Noise to add before each of `steps` steps, if any.
     fn churn(&self, _steps: usize) -> Option<Churn> {
         None
+    }
+
+    /// The times of its steps, from those of the grid: for what has a grid of its own.
+    fn times(&self, _sde: &dyn Sde, grid: Vec<f64>) -> Vec<f64> {
+        grid
     }
 
     /// The tolerance with which it chooses its own steps; none on a grid.

@@ -87,10 +87,10 @@ impl Motion {
     fn pass(&mut self, sample: usize, t: f64, dim: usize) {
         let known = &mut self.known[sample];
         if known.is_empty() {
-            let mut w = vec![0.0; dim];
-            if let Source::Path(path) = &self.source {
-                path.value(sample, t, &mut w);
-            }
+            let w = match &self.source {
+                Source::Path(path) => path.value(sample, dim, t).w,
+                _ => vec![0.0; dim],
+            };
             known.push(Known { t, w });
         }
         let here = known.iter().position(|known| known.t == t).expect("a sample moves to where it asked for its noise");
@@ -107,7 +107,7 @@ impl Motion {
         let (above, below) = (&known[place - 1], known.get(place));
         let mut w = vec![0.0; above.w.len()];
         match &mut self.source {
-            Source::Path(path) => path.value(sample, s, &mut w),
+            Source::Path(path) => w = path.value(sample, w.len(), s).w,
             Source::Fresh { stream, first, draws } => {
                 stream.normals(*first + sample as u64, draws[sample], w.len(), &mut w);
                 draws[sample] += 1;

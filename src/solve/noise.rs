@@ -5,12 +5,20 @@ use std::fmt::Debug;
 use tch::Tensor;
 
 use crate::rng::{Purpose, Stream};
-use crate::tensor;
+use crate::tensor::{self, combine};
 
 /// The randomness of one integration, `[B, …]` at a time.
 pub trait Noise: Debug {
     /// W(b) − W(a) of a Brownian motion in the solver's own clock, shaped like `like`.
     fn increment(&mut self, like: &Tensor, a: f64, b: f64) -> Tensor;
+
+    /// W(b) − W(a) and ∫_a^b (W(c) − W(a)) dc, a < b, each shaped like `like`.
+    fn integral(&mut self, like: &Tensor, a: f64, b: f64) -> (Tensor, Tensor) {
+        // Given the increment, the integral is half the rectangle on average, and further normals away from it.
+        let (increment, normal) = (self.increment(like, a, b), self.increment(like, 0.0, 1.0));
+        let integral = integral_given(&increment, b - a, &normal);
+        (increment, integral)
+    }
 
     /// Standard normals outside that Brownian motion: correctors, churn.
     fn normal(&mut self, like: &Tensor) -> Tensor;
@@ -19,6 +27,12 @@ pub trait Noise: Debug {
     fn fault(&self) -> Option<String> {
         None
     }
+}
+
+/// The integral over a time of length `length` ∫ W dc, given its increment and a standard normal: its mean is half
+/// the rectangle, its variance length³/12.
+pub(super) fn integral_given(increment: &Tensor, length: f64, normal: &Tensor) -> Tensor {
+    combine(0.5 * length, increment, (length.powi(3) / 12.0).sqrt(), normal)
 }
 
 /// Independent increments from counter-based streams: draw i of sample j is a function of (seed, j, i) alone.

@@ -2,6 +2,8 @@
 
 use std::fmt::Debug;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Method, Solver, Tolerance};
 use crate::sde::Sde;
 
@@ -33,6 +35,17 @@ pub struct About {
     pub when: &'static str,
 }
 
+/// Where the literature's code and theory part, which of them to follow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Variant {
+    /// Theory.
+    #[default]
+    Correct,
+    /// The code behind published figures, to reproduce them.
+    Published,
+}
+
 impl<S: Solver + Clone + 'static> Recipe for S {
     fn method(&self, steps: usize) -> Method {
         Method { churn: self.churn(steps), ..self.clone().into() }
@@ -40,6 +53,10 @@ impl<S: Solver + Clone + 'static> Recipe for S {
 
     fn tolerance(&self) -> Option<Tolerance> {
         Solver::tolerance(self)
+    }
+
+    fn times(&self, sde: &dyn Sde, grid: Vec<f64>) -> Vec<f64> {
+        Solver::times(self, sde, grid)
     }
 
     fn about(&self) -> About {

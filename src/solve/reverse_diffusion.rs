@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{About, Clock, Context, Order, Solver, Step};
 use crate::error::Settings;
 use crate::score::Eval;
+use crate::tensor::weighted_sum;
 
 /// The reverse-diffusion predictor (Song et al. 2021, Algorithm 2 and Appendix E): the discretised forward transition
 /// x_t = a x_s + b z, reversed.
@@ -37,10 +38,7 @@ impl Solver for ReverseDiffusion {
         let b_sq = k.alpha * k.alpha * (k.ratio() - ks.ratio()) * (k.ratio() + ks.ratio());
         let gain = b_sq / (k.sigma * k.sigma);
         let noise = cx.brownian(Clock::FORWARD, &now.x, now.t, s);
-        let mut x = &now.x * (2.0 - a - gain);
-        x += &now.x0 * (gain * k.alpha);
-        x += noise * k.alpha;
-        x.into()
+        weighted_sum(&[(2.0 - a - gain, &now.x), (gain * k.alpha, &now.x0), (k.alpha, &noise)]).into()
     }
 }
 

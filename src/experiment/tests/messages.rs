@@ -1,9 +1,12 @@
 //! What is said of files that cannot be, word for word.
 
+use super::super::SolverSpec;
 use super::{parse, with};
 
-const SOLVERS: &str = "euler_maruyama, reverse_diffusion, ancestral, ddim, euler, heun, rk4, bosh3, dopri5, edm_heun, \
-                       dpmpp_2m, predictor_corrector";
+/// The names of solvers, as a message lists them.
+fn solvers() -> String {
+    SolverSpec::NAMES.join(", ")
+}
 
 /// Asserts what is said of the example with one change.
 #[track_caller]
@@ -13,6 +16,7 @@ fn says(old: &str, new: &str, message: &str) {
 
 #[test]
 fn unknown_names() {
+    let solvers = solvers();
     says(
         "{lr: 1.0e-3}",
         "{lrr: 1.0e-3}",
@@ -29,7 +33,7 @@ fn unknown_names() {
         "solver: heun",
         "solver: huen",
         &format!(
-            "moons.yaml:18: compare.entries[2].solver: unknown solver `huen`; did you mean `heun`? allowed: {SOLVERS}"
+            "moons.yaml:18: compare.entries[2].solver: unknown solver `huen`; did you mean `heun`? allowed: {solvers}"
         ),
     );
     says(
@@ -58,6 +62,7 @@ fn unknown_names() {
 
 #[test]
 fn no_choice_or_two() {
+    let solvers = solvers();
     says(
         "solver: heun",
         "solver: {heun: {}, ddim: {}}",
@@ -66,14 +71,14 @@ fn no_choice_or_two() {
     says(
         "solver: heun",
         "solver: {}",
-        &format!("moons.yaml:18: compare.entries[2].solver: an empty map where one solver belongs; allowed: {SOLVERS}"),
+        &format!("moons.yaml:18: compare.entries[2].solver: an empty map where one solver belongs; allowed: {solvers}"),
     );
     says(
         "solver: heun",
         "solver: 3",
         &format!(
             "moons.yaml:18: compare.entries[2].solver: expected a choice of solver, found the number 3; \
-             allowed: {SOLVERS}"
+             allowed: {solvers}"
         ),
     );
 }
@@ -231,6 +236,20 @@ fn values_that_do_not_fit() {
         "moons.yaml:17: compare.entries[1].solver.predictor_corrector.predictor: \
          a predictor_corrector inside a predictor_corrector; \
          choose a plain solver, such as `predictor: reverse_diffusion`",
+    );
+    says(
+        "predictor: reverse_diffusion",
+        "predictor: {dopri5: {rtol: 1.0e-3}}",
+        "moons.yaml:17: compare.entries[1].solver.predictor_corrector.predictor: \
+         dopri5 takes each sample through times of its own, and a corrector acts at one time for all; \
+         choose a predictor on a grid, such as `predictor: reverse_diffusion`, or leave out its tolerances",
+    );
+    says(
+        "predictor: reverse_diffusion",
+        "predictor: gotta_go_fast",
+        "moons.yaml:17: compare.entries[1].solver.predictor_corrector.predictor: \
+         gotta_go_fast takes each sample through times of its own, and a corrector acts at one time for all; \
+         choose a predictor on a grid, such as `predictor: reverse_diffusion`",
     );
     says(
         "snr: 0.16",
