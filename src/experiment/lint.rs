@@ -59,7 +59,7 @@ pub fn lint(plan: &Plan) -> Vec<String> {
         }
     }
     let steps = plan.spec.sample.steps();
-    let order = plan.spec.sample.solver.chosen().method(steps).solver.order().of_error();
+    let order = plan.spec.sample.solver.chosen().method(steps).solver.order().claimed();
     if (steps as f64) < 2.0 * order && plan.spec.sample.solver.chosen().tolerance().is_none() {
         warnings.push(format!(
             "{steps} steps are too few for a method of order {order} to show it; take more steps or a lower order"
