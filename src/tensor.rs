@@ -16,6 +16,15 @@ pub fn per_sample(values: &[f64], like: &Tensor) -> Tensor {
     from_f64(values.to_vec(), &shape, (like.kind(), like.device()))
 }
 
+/// Host numbers as a factor for `like` `[B, …]`: one for each sample, or a single one for all.
+pub fn each(values: &[f64], like: &Tensor) -> Tensor {
+    match values {
+        // Without dimensions, so that it acts as a plain number does and stays on the host.
+        [value] => from_f64(vec![*value], &[], (like.kind(), Device::Cpu)),
+        _ => per_sample(values, like),
+    }
+}
+
 /// Standard normals of the shape, kind and device of `like` `[B, …]`: draw `draw` of the samples `first..first + B`.
 pub fn normals(stream: Stream, first: u64, draw: u32, like: &Tensor) -> Tensor {
     let mut values = vec![0.0; like.numel()];
@@ -227,6 +236,8 @@ mod tests {
             let y = &x * per_sample(&[2.0, 3.0], &x);
             assert_eq!(y.size(), shape);
             assert_eq!(y.narrow(0, 1, 1).max().double_value(&[]), 3.0);
+            assert_eq!(&x * each(&[2.0, 3.0], &x), y);
+            assert_eq!(&x * each(&[0.1], &x), &x * 0.1);
         }
     }
 

@@ -104,8 +104,8 @@ fn evaluations_are_counted() {
     let to_the_end: Vec<f64> = times.iter().copied().chain([sde.time_of_data()]).collect();
     let init = prior(&*sde, 7, 5, &[1], DOUBLE);
     let cost = |label: &str| match label {
-        "heun" | "edm_heun" | "edm_heun + churn" => 2 * n,
-        "bosh3" => 3 * n,
+        "heun" | "edm_heun" | "edm_heun + churn" | "gotta_go_fast" => 2 * n,
+        "bosh3" | "dpm_adaptive" => 3 * n,
         "rk4" => 4 * n,
         "dopri5" => 6 * n,
         "reverse_diffusion + langevin" => n * (1 + 2),

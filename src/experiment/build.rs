@@ -11,7 +11,7 @@ use crate::error::Fault;
 use crate::metric::Metric;
 use crate::model::{Builder, Network};
 use crate::sde::Sde;
-use crate::solve::{About, Corrector, Grid, Method, Recipe, Tolerance};
+use crate::solve::{About, Corrector, Grid, Method, Recipe};
 use crate::train::{AdamW, Averaging, Schedule, TimeLaw, Weighting};
 
 impl SdeSpec {
@@ -142,10 +142,6 @@ impl OptimizerSpec {
 impl Recipe for PredictorCorrector {
     fn method(&self, steps: usize) -> Method {
         Method { corrector: Some(self.corrector.build()), ..self.predictor.chosen().method(steps) }
-    }
-
-    fn tolerance(&self) -> Option<Tolerance> {
-        self.predictor.chosen().tolerance()
     }
 
     fn times(&self, sde: &dyn Sde, grid: Vec<f64>) -> Vec<f64> {

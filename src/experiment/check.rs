@@ -279,6 +279,18 @@ fn not_empty(key: &str, length: usize, example: &str) -> Result<(), Fault> {
 impl Settings for PredictorCorrector {
     fn check(&self) -> Result<(), Fault> {
         plain("predictor", "predictor_corrector", &self.predictor, "reverse_diffusion")?;
+        if self.predictor.chosen().tolerance().is_some() {
+            let name = self.predictor.name();
+            let also = match *self.predictor {
+                SolverSpec::Bosh3(_) | SolverSpec::Dopri5(_) => ", or leave out its tolerances",
+                _ => "",
+            };
+            return Err(Fault::new(
+                "predictor",
+                format!("{name} takes each sample through times of its own, and a corrector acts at one time for all"),
+                format!("choose a predictor on a grid, such as `predictor: reverse_diffusion`{also}"),
+            ));
+        }
         under("corrector", &self.corrector)
     }
 }

@@ -152,6 +152,10 @@ choice! {
         bosh3 => Bosh3(solve::Bosh3),
         /// Dormand–Prince 5(4) on the probability-flow ODE.
         dopri5 => Dopri5(solve::Dopri5),
+        /// Stochastic improved Euler on the reverse SDE, under error control.
+        gotta_go_fast => GottaGoFast(solve::GottaGoFast),
+        /// DPM-Solver-12 or -23 on the probability-flow ODE, under error control.
+        dpm_adaptive => DpmAdaptive(solve::DpmAdaptive),
         /// The stochastic Heun sampler of EDM.
         edm_heun => EdmHeun(solve::EdmHeun),
         /// DPM-Solver++(2M), multistep.

@@ -21,7 +21,7 @@ use super::model_spec::ModelSpec;
 use super::plan::{Choice, Effort, Plan};
 use super::train_spec::TrainSpec;
 use crate::error::Result;
-use crate::solve::{Grid, Schedule, UniformGrid, prior};
+use crate::solve::{Schedule, prior};
 use crate::train::part_of;
 
 /// What a run will take.
@@ -205,12 +205,11 @@ fn measure_sampling(plan: &Plan) -> Result<Probe> {
     let model = plan.initial(plan.sigma_data())?;
     let choice = Choice { solver: &sample.solver, grid: &sample.grid, denoise: sample.denoise };
     let mut sampler = plan.sampler(&choice, sample.steps(), plan.spec.seed).expect("the experiment was checked");
-    let mut times = match sampler.schedule {
-        Schedule::Times(times) => times,
-        Schedule::Adaptive { .. } => UniformGrid {}.times(&*plan.sde, 100),
-    };
-    times.truncate(3);
-    sampler.schedule = Schedule::Times(times);
+    match &mut sampler.schedule {
+        Schedule::Times(times) => times.truncate(3),
+        // Error control begins with steps of about this length.
+        Schedule::Adaptive { between: (start, end), .. } => *end = *start + 0.01 * (*end - *start),
+    }
     let (shape, workers) = (plan.data().shape(), plan.compute.workers.count());
     let run = |count: usize| -> Result<(f64, f64)> {
         let init = prior(&*plan.sde, plan.spec.seed, count, &shape, plan.options());

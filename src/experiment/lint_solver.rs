@@ -17,7 +17,7 @@ pub fn lint_sample(plan: &Plan) -> Vec<String> {
     if choice.solver.chosen().tolerance().is_none() {
         warnings.extend(grid(plan, &choice));
         let steps = sample.steps();
-        let order = choice.solver.chosen().method(steps).solver.order().of_error();
+        let order = choice.solver.chosen().method(steps).solver.order().claimed();
         if (steps as f64) < 2.0 * order {
             warnings.push(format!(
                 "{steps} steps are too few for a method of order {order} to show it; take more steps or a lower order"

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use ndarray::ArrayD;
 use tch::{Device, Kind, Tensor};
 
 use super::check::LEAST_POINTS;
@@ -19,7 +20,8 @@ use crate::score::empirical::Empirical;
 use crate::score::exact::{Exact, Law};
 use crate::score::{Counted, Model};
 use crate::sde::Sde;
-use crate::solve::{self, Fresh, Integrator, NoiseSource, Replay, Sampler, Schedule};
+use crate::solve::{self, Fresh, Integrator, Motion, NoiseSource, Replay, Sampler, Schedule};
+use crate::tensor;
 use crate::threads::Workers;
 
 /// Where and how the arithmetic is done.
@@ -219,20 +221,23 @@ impl Plan {
     pub fn evaluations(&self, choice: &Choice, steps: usize, most: usize) -> Effort {
         let sampler = self.sampler(choice, steps, 0).expect("the experiment was checked");
         // A coarse grid may be unstable; what has been counted by then is what it would have cost.
-        self.on_a_line(&sampler, &mut Fresh::new(0, 0), most).0
+        self.on_a_line(&sampler, None, most).0
     }
 
-    /// Whether `draws` normals for each coordinate are enough for a sampling run, before anything is written.
+    /// Whether `draws` normals for each coordinate are enough for a sampling run, before anything is written. Under error
+    /// control that is known of each sample when it has come to its end, and not before.
     ///
     /// # Errors
     /// When the solver draws more.
     pub fn rehearse(&self, sampler: &Sampler, draws: usize) -> Result<()> {
-        self.replay(sampler, draws, usize::MAX)
+        match sampler.schedule {
+            Schedule::Times(_) => self.replay(sampler, draws, usize::MAX),
+            Schedule::Adaptive { .. } => Ok(()),
+        }
     }
 
     fn replay(&self, sampler: &Sampler, draws: usize, most: usize) -> Result<()> {
-        let ones = Tensor::ones([draws as i64, 1, 1], (Kind::Double, Device::Cpu));
-        match self.on_a_line(sampler, &mut Replay::new(ones), most).1 {
+        match self.on_a_line(sampler, Some(draws), most).1 {
             Err(error @ Error::Argument { .. }) => Err(error),
             _ => Ok(()),
         }
@@ -244,22 +249,34 @@ impl Plan {
         self.replay(sampler, 0, 1000).is_err()
     }
 
-    /// A sampling run from a one-dimensional Gaussian: its evaluations, and whether it came to its end, if it does so
-    /// within `most` of them.
-    fn on_a_line(&self, sampler: &Sampler, noise: &mut dyn solve::Noise, most: usize) -> (Effort, Result<()>) {
+    /// A sampling run from a one-dimensional Gaussian, with new noise or with so many given draws: its evaluations, and
+    /// whether it came to its end, if it does so within `most` of them.
+    fn on_a_line(&self, sampler: &Sampler, draws: Option<usize>, most: usize) -> (Effort, Result<()>) {
         let options = (Kind::Double, Device::Cpu);
         let model = Exact::new(&Law::spectrum(&[0.0], &[1.0]), self.sde.clone(), options);
         let counted = Counted::new(&model);
         let x = Tensor::ones([1, 1], options);
-        let integrator = Integrator::new(&counted, &sampler.method, sampler.schedule.stepping(), noise, x);
-        let mut steps = 0;
-        for point in integrator {
-            if let Err(error) = point {
-                return (Effort { evaluations: counted.count(), steps }, Err(error));
+        let ones = draws.map(|draws| ArrayD::ones(vec![draws, 1, 1]));
+        let mut noise: Box<dyn solve::Noise> = match &ones {
+            None => Box::new(Fresh::new(0, 0)),
+            Some(ones) => Box::new(Replay::new(tensor::from_array(ones, options))),
+        };
+        let mut way: Box<dyn Iterator<Item = Result<()>>> = match &sampler.schedule {
+            Schedule::Times(times) => {
+                let way = Integrator::new(&counted, &sampler.method, times, &mut *noise, x);
+                Box::new(way.map(|point| point.map(drop)))
             }
-            steps += 1;
-            if counted.count() > most {
-                break;
+            Schedule::Adaptive { .. } => {
+                let motion = ones.map_or_else(|| Motion::fresh(0, 0, 1), Motion::replay);
+                Box::new(sampler.adaptive(&counted, motion, x).map(|advance| advance.map(drop)))
+            }
+        };
+        let mut steps = 0;
+        while counted.count() <= most {
+            match way.next() {
+                Some(Ok(())) => steps += 1,
+                Some(Err(error)) => return (Effort { evaluations: counted.count(), steps }, Err(error)),
+                None => break,
             }
         }
         (Effort { evaluations: counted.count(), steps }, Ok(()))

@@ -11,7 +11,7 @@ use super::orders::choice;
 use crate::score::Counted;
 use crate::score::exact::{Exact, Law};
 use crate::sde::{Sde, Vp};
-use crate::solve::{FixedGrid, Fresh, Grid, Integrator, LogSnr};
+use crate::solve::{Fresh, Grid, Integrator, LogSnr};
 
 /// A solver at its defaults.
 #[derive(Clone, Debug, Serialize)]
@@ -138,9 +138,8 @@ fn evaluations_per_step(spec: &SolverSpec) -> f64 {
         let (recipe, counted) = (spec.chosen(), Counted::new(&model));
         let times = recipe.times(&*sde, LogSnr {}.times(&*sde, steps));
         let (method, mut noise) = (recipe.method(steps), Fresh::new(0, 0));
-        let stepping = Box::new(FixedGrid::new(times));
         // What does not stay finite on this toy has made its evaluations all the same.
-        let _ = Integrator::new(&counted, &method, stepping, &mut noise, Tensor::ones([1, 1], options)).run(|_| Ok(()));
+        let _ = Integrator::new(&counted, &method, &times, &mut noise, Tensor::ones([1, 1], options)).run(|_| Ok(()));
         counted.count()
     };
     (count(20) as f64 - count(10) as f64) / 10.0

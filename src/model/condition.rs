@@ -37,6 +37,12 @@ impl Condition {
         self.map(|x| x.narrow(0, first, count))
     }
 
+    /// The conditions of some samples.
+    pub fn select(&self, samples: &[usize]) -> Condition {
+        let index: Vec<i64> = samples.iter().map(|&i| i as i64).collect();
+        self.map(|x| x.index_select(0, &Tensor::from_slice(&index).to_device(x.device())))
+    }
+
     /// Both batches of conditions, one after the other.
     ///
     /// # Panics
@@ -89,6 +95,7 @@ mod tests {
         };
         let again = whole.narrow(0, 1).cat(&whole.narrow(1, 2));
         assert_eq!(again.label, whole.label);
+        assert_eq!(whole.select(&[2, 0]).label, Some(Tensor::from_slice(&[3i64, 1])));
         assert!(again.image.is_none() && again.vector.is_none());
         assert!(!whole.is_empty() && Condition::default().is_empty());
         assert_eq!(again.tokens.map(|t| t.embeddings), whole.tokens.map(|t| t.embeddings));

@@ -20,7 +20,7 @@ use tch::{Kind, Tensor};
 
 use crate::score::{Denoiser, Model};
 use crate::sde::Sde;
-use crate::tensor::combine;
+use crate::tensor::each;
 
 /// A backbone with parameters.
 pub trait Network: Debug + Send {
@@ -49,18 +49,35 @@ pub struct Trained {
     pub condition: Condition,
 }
 
+impl Trained {
+    /// D for states that share one time or have one each; `condition` is that of these states.
+    fn predict(&self, x: &Tensor, t: &[f64], condition: &Condition) -> Tensor {
+        let rows: Vec<Row> = t.iter().map(|&t| self.prediction.row(&*self.sde, t, self.sigma_data)).collect();
+        let factor = |of: fn(&Row) -> f64| each(&rows.iter().map(of).collect::<Vec<_>>(), x);
+        // The network computes in float32 whatever the state's kind.
+        let noise: Vec<f32> = rows.iter().map(|row| row.noise as f32).collect();
+        let noise = Tensor::from_slice(&noise).to_device(x.device());
+        let input = (x * factor(|row| row.input)).to_kind(Kind::Float);
+        let mut out = self.network.forward(&input, &noise, condition, false).to_kind(x.kind());
+        out = out * factor(|row| row.out);
+        if rows.iter().any(|row| row.skip != 0.0) {
+            out = x * factor(|row| row.skip) + out;
+        }
+        out
+    }
+}
+
 impl Denoiser for Trained {
     fn sde(&self) -> &dyn Sde {
         &*self.sde
     }
 
     fn denoise(&self, x: &Tensor, t: f64) -> Tensor {
-        let row = self.prediction.row(&*self.sde, t, self.sigma_data);
-        // The network computes in float32 whatever the state's kind.
-        let noise = Tensor::from_slice(&[row.noise as f32]).to_device(x.device());
-        let input = (x * row.input).to_kind(Kind::Float);
-        let output = self.network.forward(&input, &noise, &self.condition, false).to_kind(x.kind());
-        if row.skip == 0.0 { output * row.out } else { combine(row.skip, x, row.out, &output) }
+        self.predict(x, &[t], &self.condition)
+    }
+
+    fn denoise_each(&self, x: &Tensor, samples: &[usize], t: &[f64]) -> Tensor {
+        self.predict(x, t, &self.condition.select(samples))
     }
 }
 
@@ -73,5 +90,60 @@ impl Model for Trained {
             sigma_data: self.sigma_data,
             condition: self.condition.narrow(first, count),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sde::tests::processes;
+    use tch::Device;
+
+    /// F = tanh(x) + c_noise + label, on states of any rank.
+    #[derive(Debug)]
+    struct Labelled;
+
+    impl Network for Labelled {
+        fn forward(&self, x: &Tensor, noise: &Tensor, condition: &Condition, _train: bool) -> Tensor {
+            let column = |values: &Tensor| {
+                let shape: Vec<i64> = std::iter::once(-1).chain(x.size()[1..].iter().map(|_| 1)).collect();
+                values.to_kind(Kind::Float).reshape(shape)
+            };
+            let out = x.tanh() + column(noise);
+            condition.label.as_ref().map_or(out.shallow_clone(), |label| out + column(label))
+        }
+
+        fn share(&self) -> Box<dyn Network> {
+            Box::new(Labelled)
+        }
+    }
+
+    /// Each state at its own time and under its own condition is what it is alone, whoever has left the batch.
+    #[test]
+    fn each_sample_has_its_own_time() {
+        let predictions =
+            [Prediction::Data, Prediction::Noise, Prediction::Velocity, Prediction::Flow, Prediction::Edm];
+        for shape in [vec![5i64, 2], vec![5, 3, 4, 4]] {
+            let x = Tensor::randn(&shape, (Kind::Double, Device::Cpu));
+            for (sde, prediction) in processes().into_iter().flat_map(|sde| {
+                let sde: Arc<dyn Sde> = Arc::from(sde);
+                predictions.map(move |prediction| (sde.clone(), prediction))
+            }) {
+                let label = Some(Tensor::from_slice(&[3i64, 1, 4, 1, 5]));
+                let condition = Condition { label, ..Condition::default() };
+                let (network, sigma_data) = (Box::new(Labelled), 0.7);
+                let trained = Trained { network, prediction, sde: sde.clone(), sigma_data, condition };
+                let (samples, span) = ([4usize, 0, 2], sde.span());
+                let t: Vec<f64> = [0.9, 0.1, 0.5].map(|u| span.t_min + u * (span.t_max - span.t_min)).to_vec();
+                let rows = x.index_select(0, &Tensor::from_slice(&[4i64, 0, 2]));
+                let found = trained.denoise_each(&rows, &samples, &t);
+                for (row, (&sample, &t)) in samples.iter().zip(&t).enumerate() {
+                    let alone = trained.part(sample as i64, 1).denoise(&x.narrow(0, sample as i64, 1), t);
+                    let gap = (found.narrow(0, row as i64, 1) - &alone).abs().max().double_value(&[]);
+                    let scale = 1.0 + alone.abs().max().double_value(&[]);
+                    assert!(gap < 1e-6 * scale, "{prediction:?} on {sde:?}: {gap}");
+                }
+            }
+        }
     }
 }

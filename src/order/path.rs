@@ -49,23 +49,28 @@ impl RememberedPath {
         let reading = reading + 0.0;
         let key = reading.to_bits();
         if let Some(known) = self.known.get(&key) {
-            return known.share();
+            return known.clone();
         }
         let before = self.known.range(..key).next_back().map(|(&key, w)| (f64::from_bits(key), w));
         let after = self.known.range(key..).next().map(|(&key, w)| (f64::from_bits(key), w));
         let mut normals = || {
             self.draws[0] += 1;
-            [self.path, self.area].map(|stream| tensor::normals(stream, 0, self.draws[0], like))
+            [self.path, self.area].map(|stream| {
+                let mut z = vec![0.0; like.numel()];
+                stream.normals(0, self.draws[0], like.numel() / like.size()[0] as usize, &mut z);
+                z
+            })
         };
         let value = match (before, after) {
-            (None, None) => Displacement::none(like),
+            (None, None) => Displacement::none(like.numel()),
             (Some((low, known)), None) => known.then(&Displacement::fresh(reading - low, normals()), reading - low),
             (None, Some((high, known))) => {
                 // Backwards: the value from which a fresh stretch leads to the known one.
                 let length = high - reading;
                 let Displacement { w, area } = Displacement::fresh(length, normals());
-                let w = &known.w - w;
-                Displacement { area: &known.area - area - &w * length, w }
+                let w: Vec<f64> = known.w.iter().zip(w).map(|(known, w)| known - w).collect();
+                let areas = known.area.iter().zip(area).zip(&w);
+                Displacement { area: areas.map(|((known, area), w)| known - area - w * length).collect(), w }
             }
             (Some((low, known)), Some((high, later))) => {
                 let length = high - low;
@@ -73,21 +78,21 @@ impl RememberedPath {
                 known.then(&first, reading - low)
             }
         };
-        self.known.insert(key, value.share());
+        self.known.insert(key, value.clone());
         value
     }
 }
 
 impl Noise for RememberedPath {
     fn increment(&mut self, like: &Tensor, a: f64, b: f64) -> Tensor {
-        let from = self.at(like, a);
-        self.at(like, b).w - from.w
+        self.integral(like, a, b).0
     }
 
     fn integral(&mut self, like: &Tensor, a: f64, b: f64) -> (Tensor, Tensor) {
         let from = self.at(like, a);
         let Displacement { w, area } = self.at(like, b).after(&from, b - a);
-        (w, area)
+        let tensor = |values| tensor::from_f64(values, &like.size(), (like.kind(), like.device()));
+        (tensor(w), tensor(area))
     }
 
     fn normal(&mut self, like: &Tensor) -> Tensor {

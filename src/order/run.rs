@@ -4,7 +4,7 @@ use tch::Tensor;
 
 use crate::error::Result;
 use crate::score::Denoiser;
-use crate::solve::{FixedGrid, Integrator, Method, Noise};
+use crate::solve::{Integrator, Method, Noise};
 
 /// One run of the production integrator on a fixed grid.
 pub(super) fn integrate(
@@ -14,8 +14,7 @@ pub(super) fn integrate(
     noise: &mut dyn Noise,
     x: &Tensor,
 ) -> Result<Tensor> {
-    let stepping = Box::new(FixedGrid::new(times.to_vec()));
-    Integrator::new(denoiser, method, stepping, noise, x.shallow_clone()).run(|_| Ok(()))
+    Integrator::new(denoiser, method, times, noise, x.shallow_clone()).run(|_| Ok(()))
 }
 
 /// No noise at all: what a deterministic solver may be given.

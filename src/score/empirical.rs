@@ -17,6 +17,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::{Denoiser, Model};
 use crate::sde::{Kernel, Sde};
+use crate::tensor::each;
 
 /// The most weights w that are held at once (8 MiB in float64); batches above this number hold one each.
 pub const WEIGHTS: i64 = 1 << 20;
@@ -53,29 +54,34 @@ impl Empirical {
         self.points.size()[0]
     }
 
-    /// D(x, t) with the data taken `block` points at a time.
-    fn mean_given(&self, x: &Tensor, t: f64, block: i64) -> Tensor {
-        let Kernel { alpha, sigma } = self.sde.kernel(t);
-        let gain = alpha / (sigma * sigma).max(LEAST_VARIANCE);
+    /// D(x, t) with the data taken `block` points at a time, for states that share one time or have one each.
+    fn mean_given(&self, x: &Tensor, t: &[f64], block: i64) -> Tensor {
+        let kernels: Vec<Kernel> = t.iter().map(|&t| self.sde.kernel(t)).collect();
+        // [B, 1] against [B, N] and [B, D], or a plain number.
+        let rows = x.reshape([x.size()[0], self.points.size()[1]]).to_kind(self.points.kind());
+        let factor = |of: fn(&Kernel) -> f64| each(&kernels.iter().map(of).collect::<Vec<_>>(), &rows);
+        let alpha = factor(|k| k.alpha);
+        let gain = factor(|k| k.alpha / (k.sigma * k.sigma).max(LEAST_VARIANCE));
         // −‖x − α y‖²/(2σ²) up to a summand that all points share, in units of the gain α/σ²: x·y − α ‖y‖²/2.
-        let query = x.reshape([x.size()[0], self.points.size()[1]]).to_kind(self.points.kind()) - &self.mean * alpha;
-        let bias = &self.half_squares * -alpha;
+        let query = &rows - &self.mean * &alpha;
+        let lean = factor(|k| -k.alpha);
         let sum = |x: &Tensor| x.sum_dim_intlist([1i64].as_slice(), true, x.kind());
         // The largest exponent so far, and relative to it Σ w and Σ w (y − m): [B, 1], [B, 1] and [B, D].
         let mut state: Option<(Tensor, Tensor, Tensor)> = None;
         for first in (0..self.count()).step_by(block as usize) {
             let length = block.min(self.count() - first);
             let points = self.points.narrow(0, first, length);
-            let mut weights = bias.narrow(0, first, length).addmm(&query, &points.tr());
+            let bias = self.half_squares.narrow(0, first, length) * &lean;
+            let mut weights = bias.addmm(&query, &points.tr());
             // What is divided out again has no derivative.
             let top = weights.detach().amax([1i64].as_slice(), true);
             let top = state.as_ref().map_or_else(|| top.shallow_clone(), |(before, ..)| before.maximum(&top));
             weights -= &top;
-            weights *= gain;
+            weights *= &gain;
             let weights = weights.exp_();
             let (mut total, mut weighted) = (sum(&weights), weights.matmul(&points));
             if let Some((before, earlier_total, earlier_weighted)) = state {
-                let shrink = ((before - &top) * gain).exp();
+                let shrink = ((before - &top) * &gain).exp();
                 total += earlier_total * &shrink;
                 weighted += earlier_weighted * shrink;
             }
@@ -97,6 +103,10 @@ impl Denoiser for Empirical {
     }
 
     fn denoise(&self, x: &Tensor, t: f64) -> Tensor {
+        self.mean_given(x, &[t], block(x.size()[0]))
+    }
+
+    fn denoise_each(&self, x: &Tensor, _samples: &[usize], t: &[f64]) -> Tensor {
         self.mean_given(x, t, block(x.size()[0]))
     }
 }
@@ -134,13 +144,27 @@ mod tests {
             let empirical = Empirical::new(points, Arc::new(Edm::default()), Device::Cpu);
             let x = states(20, 3, 1) * 2.0;
             for sigma in [1e-6, 0.01, 0.3, 5.0, 1e4] {
-                let whole = empirical.mean_given(&x, sigma, 60);
+                let whole = empirical.mean_given(&x, &[sigma], 60);
                 for block in [1, 7, 20, 59, 1000] {
-                    let error = (empirical.mean_given(&x, sigma, block) - &whole).abs().max().double_value(&[]);
+                    let error = (empirical.mean_given(&x, &[sigma], block) - &whole).abs().max().double_value(&[]);
                     assert!(error < 1e-12, "blocks of {block} at σ = {sigma}: {error:e}");
                 }
             }
         }
+    }
+
+    /// Each state at its own time, in blocks too, as if it were alone.
+    #[test]
+    fn each_sample_has_its_own_time() {
+        let empirical = Empirical::new(&states(60, 3, 0), Arc::new(Edm::default()), Device::Cpu);
+        let (x, t) = (states(5, 3, 1) * 2.0, [1e-6, 0.3, 5.0, 0.3, 1e4]);
+        let alone: Vec<Tensor> = (0..5).map(|i| empirical.denoise(&x.narrow(0, i, 1), t[i as usize])).collect();
+        let expected = Tensor::cat(&alone, 0);
+        for block in [7, 60] {
+            let error = (empirical.mean_given(&x, &t, block) - &expected).abs().max().double_value(&[]);
+            assert!(error < 1e-12, "blocks of {block}: {error:e}");
+        }
+        assert!((empirical.denoise_each(&x, &[0, 1, 2, 3, 4], &t) - expected).abs().max().double_value(&[]) < 1e-12);
     }
 
     #[test]

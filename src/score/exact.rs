@@ -12,7 +12,7 @@ use tch::{Device, Kind, Tensor};
 use super::{Denoiser, Model};
 use crate::error::Fault;
 use crate::rng::Stream;
-use crate::sde::{Edm, Sde};
+use crate::sde::{Edm, Kernel, Sde};
 use crate::tensor;
 
 /// A mixture Σ_k w_k N(μ_k, U_k diag(Λ_k) U_kᵀ); one component makes it a Gaussian. Plain numbers, so that threads may
@@ -210,21 +210,42 @@ impl Exact {
 
     /// ln p_t(x) `[B]` of x `[B, …]`.
     pub fn log_density(&self, x: &Tensor, t: f64) -> Tensor {
-        let projection = self.project(x, t);
+        let projection = self.project(x, &[t]);
         let dim = projection.y.size()[2] as f64;
         self.joint(&projection).logsumexp([0i64].as_slice(), false) - 0.5 * dim * std::f64::consts::TAU.ln()
     }
 
-    /// x − α μ_k in the eigenbasis of each component, and its variances.
-    fn project(&self, x: &Tensor, t: f64) -> Projection {
-        let kernel = self.sde.kernel(t);
-        let centred = x.reshape([1, x.size()[0], -1]) - &self.means * kernel.alpha;
+    /// x − α μ_k in the eigenbasis of each component, and its variances, for states that share one time or have one each.
+    fn project(&self, x: &Tensor, t: &[f64]) -> Projection {
+        let kernels: Vec<Kernel> = t.iter().map(|&t| self.sde.kernel(t)).collect();
+        // [B, 1] against [K, B, D], or a plain number.
+        let rows = x.reshape([x.size()[0], -1]);
+        let factor = |of: fn(&Kernel) -> f64| tensor::each(&kernels.iter().map(of).collect::<Vec<_>>(), &rows);
+        let alpha = factor(|k| k.alpha);
+        let centred = rows.unsqueeze(0) - &self.means * &alpha;
         let y = match &self.basis {
             Some(basis) => centred.matmul(basis),
             None => centred,
         };
-        let variance = &self.eigenvalues * (kernel.alpha * kernel.alpha) + kernel.sigma * kernel.sigma;
-        Projection { alpha: kernel.alpha, y, variance }
+        let variance = &self.eigenvalues * factor(|k| k.alpha * k.alpha) + factor(|k| k.sigma * k.sigma);
+        Projection { alpha, y, variance }
+    }
+
+    /// E[x₀ | x] of a projection, in rows `[B, D]`.
+    fn mean_given(&self, projection: &Projection) -> Tensor {
+        // Without noise and without spread, 0/0: the mean is known, so the gain is zero.
+        let gain = (&self.eigenvalues * &projection.alpha / &projection.variance).nan_to_num(0.0, None, None);
+        let shrunk = &projection.y * gain;
+        let shift = match &self.basis {
+            Some(basis) => shrunk.matmul(&basis.transpose(1, 2)),
+            None => shrunk,
+        };
+        let x0 = shift + &self.means;
+        if x0.size()[0] == 1 {
+            return x0.squeeze_dim(0);
+        }
+        let responsibility = self.joint(projection).softmax(0, x0.kind()).unsqueeze(-1);
+        (x0 * responsibility).sum_dim_intlist([0i64].as_slice(), false, projection.y.kind())
     }
 
     /// ln (w_k N(x; α μ_k, C_k)) `[K, B]`, up to the constant −(D/2) ln 2π.
@@ -235,10 +256,11 @@ impl Exact {
 }
 
 struct Projection {
-    alpha: f64,
+    /// A number, or `[B, 1]`.
+    alpha: Tensor,
     /// `[K, B, D]`
     y: Tensor,
-    /// `[K, 1, D]`
+    /// `[K, 1, D]`, or `[K, B, D]`.
     variance: Tensor,
 }
 
@@ -248,22 +270,11 @@ impl Denoiser for Exact {
     }
 
     fn denoise(&self, x: &Tensor, t: f64) -> Tensor {
-        let projection = self.project(x, t);
-        // Without noise and without spread, 0/0: the mean is known, so the gain is zero.
-        let gain = (&self.eigenvalues * projection.alpha / &projection.variance).nan_to_num(0.0, None, None);
-        let shrunk = &projection.y * gain;
-        let shift = match &self.basis {
-            Some(basis) => shrunk.matmul(&basis.transpose(1, 2)),
-            None => shrunk,
-        };
-        let x0 = shift + &self.means;
-        let x0 = if x0.size()[0] == 1 {
-            x0.squeeze_dim(0)
-        } else {
-            let responsibility = self.joint(&projection).softmax(0, x.kind()).unsqueeze(-1);
-            (x0 * responsibility).sum_dim_intlist([0i64].as_slice(), false, x.kind())
-        };
-        x0.reshape(x.size())
+        self.mean_given(&self.project(x, &[t])).reshape(x.size())
+    }
+
+    fn denoise_each(&self, x: &Tensor, _samples: &[usize], t: &[f64]) -> Tensor {
+        self.mean_given(&self.project(x, t)).reshape(x.size())
     }
 }
 

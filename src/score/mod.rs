@@ -1,7 +1,10 @@
 //! A model is its denoiser D(x, t) = E[x₀ | x_t = x]; noise, score and velocity are algebra on one evaluation.
 
+mod each;
 pub mod empirical;
 pub mod exact;
+
+pub use each::Evals;
 
 use std::cell::Cell;
 use std::fmt::Debug;
@@ -18,6 +21,15 @@ pub trait Denoiser: Debug {
 
     /// x `[B, …]` at time t ↦ E[x₀ | x_t = x] `[B, …]`, of the same kind and on the same device.
     fn denoise(&self, x: &Tensor, t: f64) -> Tensor;
+
+    /// Each sample at its own time: x `[n, …]` ↦ E[x₀ | x_{t_i} = x_i] `[n, …]`.
+    ///
+    /// Row i is the sample `samples[i]` of the batch that the denoiser is made for, since error control asks for fewer
+    /// and fewer samples as they come to their ends; a denoiser to which something is bound by sample has to look there.
+    /// By default samples that share a time are evaluated together, which is right where nothing is.
+    fn denoise_each(&self, x: &Tensor, _samples: &[usize], t: &[f64]) -> Tensor {
+        each::grouped(self, x, t)
+    }
 }
 
 /// A denoiser that can be spread over threads.
@@ -61,9 +73,15 @@ impl Eval {
 
     /// The velocity of the probability-flow ODE, dx/dt = f x − ½ g² ∇ log p_t(x) = (f − λ′) x + λ′ α x̂₀.
     pub fn velocity(&self, sde: &dyn Sde) -> Tensor {
-        let rate = sde.lambda_rate(self.t);
-        combine(sde.drift(self.t) - rate, &self.x, rate * self.kernel.alpha, &self.x0)
+        let (a, b) = velocity_gains(sde, self.t);
+        combine(a, &self.x, b, &self.x0)
     }
+}
+
+/// a and b in dx/dt = a x + b x̂₀, the probability-flow ODE.
+fn velocity_gains(sde: &dyn Sde, t: f64) -> (f64, f64) {
+    let rate = sde.lambda_rate(t);
+    (sde.drift(t) - rate, rate * sde.kernel(t).alpha)
 }
 
 /// A denoiser that counts its evaluations: the number of function evaluations is measured, never derived.
@@ -79,9 +97,13 @@ impl<'a> Counted<'a> {
         Counted { inner, count: Cell::new(0) }
     }
 
-    /// Evaluations so far.
+    /// Evaluations so far, summed over the samples: one for each row of each batch.
     pub fn count(&self) -> usize {
         self.count.get()
+    }
+
+    fn add(&self, x: &Tensor) {
+        self.count.set(self.count.get() + x.size()[0] as usize);
     }
 }
 
@@ -91,7 +113,12 @@ impl Denoiser for Counted<'_> {
     }
 
     fn denoise(&self, x: &Tensor, t: f64) -> Tensor {
-        self.count.set(self.count.get() + 1);
+        self.add(x);
         self.inner.denoise(x, t)
+    }
+
+    fn denoise_each(&self, x: &Tensor, samples: &[usize], t: &[f64]) -> Tensor {
+        self.add(x);
+        self.inner.denoise_each(x, samples, t)
     }
 }

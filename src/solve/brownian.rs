@@ -3,9 +3,8 @@
 use tch::{Kind, Tensor};
 
 use super::Noise;
-use super::noise::integral_given;
 use crate::rng::{Purpose, Stream};
-use crate::tensor::{self, weighted_sum};
+use crate::tensor;
 
 /// A Brownian path on [start, end] as a function of (seed, sample): the value at any time is the same whatever else is
 /// asked, so that solvers with different grids follow one path (Lévy's construction; Kidger 2022, virtual tree).
@@ -22,7 +21,7 @@ pub struct BrownianPath {
     draws: u32,
     span: (f64, f64),
     /// The last query and its value: the end of one step is the start of the next.
-    last: Option<(f64, Displacement)>,
+    last: Option<(f64, [Tensor; 2])>,
 }
 
 /// Two to this many leaves, each a millionth of its time wide: far below the step of any grid.
@@ -42,18 +41,23 @@ impl BrownianPath {
         }
     }
 
-    /// W and ∫ W from the start to a clock reading; both are 0 at the start.
-    fn at(&self, like: &Tensor, time: f64) -> Displacement {
+    /// W and ∫ W of one of the samples, in D coordinates, from the start to a clock reading; both are 0 at the start.
+    pub(super) fn value(&self, sample: usize, dim: usize, time: f64) -> Displacement {
         let (start, end) = self.span;
         let slack = 1e-9 * (end - start);
         assert!(
             time >= start - slack && time <= end + slack,
             "{time} is outside the Brownian path on [{start}, {end}]"
         );
-        let like = Tensor::empty(like.size(), (Kind::Double, like.device()));
         // Node 1 is the whole interval; the halves of node n are 2n and 2n + 1. Each owns two draws, by its number.
-        let normals = |node: u32| [self.path, self.area].map(|stream| tensor::normals(stream, self.first, node, &like));
-        let mut before = Displacement::none(&like);
+        let normals = |node: u32| {
+            [self.path, self.area].map(|stream| {
+                let mut z = vec![0.0; dim];
+                stream.normals(self.first + sample as u64, node, dim, &mut z);
+                z
+            })
+        };
+        let mut before = Displacement::none(dim);
         if time <= start {
             return before;
         }
@@ -83,53 +87,68 @@ impl BrownianPath {
         before.then(&piece, length)
     }
 
+    /// W and ∫ W of all samples, each shaped like `like` and in float64.
+    fn at(&self, like: &Tensor, time: f64) -> [Tensor; 2] {
+        let mut values = [vec![0.0; like.numel()], vec![0.0; like.numel()]];
+        let dim = (like.numel() / like.size()[0].max(1) as usize).max(1);
+        for sample in 0..like.numel() / dim {
+            let Displacement { w, area } = self.value(sample, dim, time);
+            let here = sample * dim..(sample + 1) * dim;
+            values[0][here.clone()].copy_from_slice(&w);
+            values[1][here].copy_from_slice(&area);
+        }
+        values.map(|values| tensor::from_f64(values, &like.size(), (Kind::Double, like.device())))
+    }
+
     /// The values at two times, the end of one step being the start of the next.
-    fn ends(&mut self, like: &Tensor, a: f64, b: f64) -> (Displacement, Displacement) {
+    fn ends(&mut self, like: &Tensor, a: f64, b: f64) -> [[Tensor; 2]; 2] {
         let from = match self.last.take() {
             Some((time, value)) if time == a => value,
             _ => self.at(like, a),
         };
         let to = self.at(like, b);
-        self.last = Some((b, to.share()));
-        (from, to)
+        self.last = Some((b, [to[0].shallow_clone(), to[1].shallow_clone()]));
+        [from, to]
     }
 }
 
-/// W and its integral over an interval of a clock, each from 0 at its start.
-#[derive(Debug)]
+/// W and its integral over an interval of a clock, each from 0 at its start, in any number of coordinates.
+#[derive(Clone, Debug)]
 pub struct Displacement {
     /// W.
-    pub w: Tensor,
+    pub w: Vec<f64>,
     /// ∫ W.
-    pub area: Tensor,
+    pub area: Vec<f64>,
 }
 
 impl Displacement {
-    /// None at all, shaped like `like`.
-    pub fn none(like: &Tensor) -> Self {
-        Displacement { w: like.zeros_like(), area: like.zeros_like() }
+    /// None at all.
+    pub fn none(dim: usize) -> Self {
+        Displacement { w: vec![0.0; dim], area: vec![0.0; dim] }
     }
 
     /// That over an interval of which nothing is known, from two standard normals.
-    pub fn fresh(length: f64, [first, second]: [Tensor; 2]) -> Self {
-        let w = first * length.sqrt();
-        Displacement { area: integral_given(&w, length, &second), w }
+    pub fn fresh(length: f64, [mut w, mut area]: [Vec<f64>; 2]) -> Self {
+        w.iter_mut().for_each(|w| *w *= length.sqrt());
+        // As `integral_given` says.
+        let spread = (length.powi(3) / 12.0).sqrt();
+        area.iter_mut().zip(&w).for_each(|(area, w)| *area = w * (0.5 * length) + *area * spread);
+        Displacement { w, area }
     }
 
     /// That over the rest of an interval, after a first part of it; `length` is that of the rest.
     pub fn after(&self, first: &Displacement, length: f64) -> Self {
-        let w = &self.w - &first.w;
-        Displacement { area: &self.area - &first.area - &first.w * length, w }
-    }
-
-    /// Another handle on the same numbers.
-    pub fn share(&self) -> Displacement {
-        Displacement { w: self.w.shallow_clone(), area: self.area.shallow_clone() }
+        let w: Vec<f64> = self.w.iter().zip(&first.w).map(|(whole, first)| whole - first).collect();
+        let areas = self.area.iter().zip(&first.area).zip(&first.w);
+        Displacement { w, area: areas.map(|((whole, area), w)| whole - area - w * length).collect() }
     }
 
     /// This interval and a following one of the given length, together.
     pub fn then(&self, next: &Displacement, length: f64) -> Displacement {
-        Displacement { w: &self.w + &next.w, area: &self.area + &next.area + &self.w * length }
+        let both = self.w.iter().zip(&next.w);
+        let w = both.clone().map(|(w, next)| w + next).collect();
+        let areas = self.area.iter().zip(&next.area).zip(&self.w);
+        Displacement { w, area: areas.map(|((area, next), w)| area + next + w * length).collect() }
     }
 
     /// Both parts of an interval of the given length, cut at the fraction r of it, from two standard normals.
@@ -137,39 +156,45 @@ impl Displacement {
     /// Given W and A = ∫ W over the whole (length 1), W_r and A_r are normal with means (3r² − 2r) W + 6 r (1−r) A and
     /// (r³ − r²) W + (3r² − 2r³) A, variances r (1−r) (1 − 3r + 3r²) and r³ (1−r)³/3, covariance r² (1−r)² (½ − r): the
     /// conditional law of the four (Foster, Lyons & Oberhauser 2020, for r = ½).
-    pub fn split(&self, length: f64, r: f64, [first, second]: [Tensor; 2]) -> (Displacement, Displacement) {
+    pub fn split(&self, length: f64, r: f64, [first, second]: [Vec<f64>; 2]) -> (Displacement, Displacement) {
         let rest = 1.0 - r;
         let deviation = (r * rest * (1.0 - 3.0 * r + 3.0 * r * r)).sqrt();
         let covariance = (r * rest).powi(2) * (0.5 - r) / deviation;
         let remaining = ((r * rest).powi(3) / 3.0 - covariance * covariance).max(0.0).sqrt();
         let (root, cube) = (length.sqrt(), length.powf(1.5));
-        let w = weighted_sum(&[
-            (3.0 * r * r - 2.0 * r, &self.w),
-            (6.0 * r * rest / length, &self.area),
-            (deviation * root, &first),
-        ]);
-        let area = weighted_sum(&[
-            (-r * r * rest * length, &self.w),
-            (r * r * (3.0 - 2.0 * r), &self.area),
-            (covariance * cube, &first),
-            (remaining * cube, &second),
-        ]);
-        let first = Displacement { w, area };
-        let after = self.after(&first, rest * length);
-        (first, after)
+        let (mut left, mut right) = (Displacement::empty(first.len()), Displacement::empty(first.len()));
+        for (((&w, &area), first), second) in self.w.iter().zip(&self.area).zip(first).zip(second) {
+            let w_left = w * (3.0 * r * r - 2.0 * r) + area * (6.0 * r * rest / length) + first * (deviation * root);
+            let area_left = w * (-r * r * rest * length)
+                + area * (r * r * (3.0 - 2.0 * r))
+                + first * (covariance * cube)
+                + second * (remaining * cube);
+            left.push(w_left, area_left);
+            right.push(w - w_left, area - area_left - w_left * (rest * length));
+        }
+        (left, right)
+    }
+
+    fn empty(dim: usize) -> Self {
+        Displacement { w: Vec::with_capacity(dim), area: Vec::with_capacity(dim) }
+    }
+
+    fn push(&mut self, w: f64, area: f64) {
+        self.w.push(w);
+        self.area.push(area);
     }
 }
 
 impl Noise for BrownianPath {
     fn increment(&mut self, like: &Tensor, a: f64, b: f64) -> Tensor {
-        let (from, to) = self.ends(like, a, b);
-        (to.w - from.w).to_kind(like.kind())
+        let [[from, _], [to, _]] = self.ends(like, a, b);
+        (to - from).to_kind(like.kind())
     }
 
     fn integral(&mut self, like: &Tensor, a: f64, b: f64) -> (Tensor, Tensor) {
-        let (from, to) = self.ends(like, a, b);
-        let Displacement { w, area } = to.after(&from, b - a);
-        (w.to_kind(like.kind()), area.to_kind(like.kind()))
+        let [[from, before], [to, area]] = self.ends(like, a, b);
+        let area = area - before - &from * (b - a);
+        ((to - from).to_kind(like.kind()), area.to_kind(like.kind()))
     }
 
     fn normal(&mut self, like: &Tensor) -> Tensor {

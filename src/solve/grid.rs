@@ -3,10 +3,8 @@
 use std::fmt::Debug;
 
 use serde::{Deserialize, Serialize};
-use tch::Tensor;
 
-use super::{Step, Stepping, Verdict};
-use crate::error::{Fault, Result, Settings, positive};
+use crate::error::{Fault, Settings, positive};
 use crate::sde::Sde;
 
 /// A rule for placing N + 1 times between `t_max` and `t_min`.
@@ -164,39 +162,5 @@ impl Settings for Explicit {
                 "list the times in strictly decreasing order, from noise to data",
             )),
         }
-    }
-}
-
-/// Stepping through given times; a time above the one before is a jump back, by the forward process.
-#[derive(Clone, Debug)]
-pub struct FixedGrid {
-    times: Vec<f64>,
-    /// The index of the end of the current step.
-    end: usize,
-}
-
-impl FixedGrid {
-    /// Steps through `times`.
-    ///
-    /// # Panics
-    /// Unless they are at least two and none is as the one before.
-    pub fn new(times: Vec<f64>) -> Self {
-        assert!(times.len() >= 2 && times.windows(2).all(|w| w[0] != w[1]), "a step of no length: {times:?}");
-        FixedGrid { times, end: 1 }
-    }
-}
-
-impl Stepping for FixedGrid {
-    fn start(&mut self) -> (f64, f64) {
-        (self.times[0], self.times[1])
-    }
-
-    fn judge(&mut self, _from: (&Tensor, f64), _to: (&Step, f64), _order: f64) -> Result<Verdict> {
-        self.end += 1;
-        Ok(self.times.get(self.end).map_or(Verdict::Finish, |&s| Verdict::Accept(s)))
-    }
-
-    fn steps(&self) -> Option<usize> {
-        Some(self.times.len() - 1)
     }
 }

@@ -1,10 +1,10 @@
-//! The only loop over time.
+//! The loop over given times.
 
 use std::fmt::Debug;
 
 use tch::{Device, Tensor};
 
-use super::{Churn, Context, Corrector, Noise, Solver, Step, Stepping, Verdict};
+use super::{Churn, Context, Corrector, Noise, Solver, Step};
 use crate::error::{Error, Result};
 use crate::score::{Denoiser, Eval};
 use crate::tensor::combine;
@@ -37,10 +37,10 @@ pub struct Point {
     pub x: Tensor,
 }
 
-/// The reverse process from a state at the first time to the last: an iterator over accepted points, so that the
-/// caller's `for` is the callback.
+/// The reverse process from a state at the first of given times to the last: an iterator over the points that it
+/// reaches, so that the caller's `for` is the callback.
 ///
-/// Each step: churn, correction, evaluation, the solver's step, judgement. A step to σ = 0 is x = α D(x, t) for every
+/// Each step: churn, correction, evaluation, the solver's step. A step to σ = 0 is x = α D(x, t) for every
 /// solver, the only thing defined there. A step upwards in time, as grids with restarts have, is the forward process
 /// itself, x_s = (α_s/α) x + α_s √(κ_s² − κ²) ξ, at no evaluation. Whatever moves the state off the solver's trajectory
 /// clears the history.
@@ -48,39 +48,41 @@ pub struct Point {
 pub struct Integrator<'a> {
     denoiser: &'a dyn Denoiser,
     method: &'a Method,
-    stepping: Box<dyn Stepping>,
+    /// The times from the end of the current step on.
+    ahead: &'a [f64],
     noise: &'a mut dyn Noise,
     x: Tensor,
     t: f64,
-    /// The proposed end of the current step.
-    s: f64,
     /// The evaluation at (x, t), once made.
     now: Option<Eval>,
     past: Vec<Eval>,
     step: usize,
-    steps: Option<usize>,
-    finished: bool,
+    failed: bool,
     watch: Watch,
 }
 
 impl<'a> Integrator<'a> {
-    /// Integrates from `x` `[B, …]` at the first time of `stepping`.
+    /// Integrates from `x` `[B, …]` at the first of `times`; a time above the one before is a jump back, by the forward
+    /// process.
+    ///
+    /// # Panics
+    /// Unless the times are at least two and none is as the one before.
     pub fn new(
         denoiser: &'a dyn Denoiser,
         method: &'a Method,
-        mut stepping: Box<dyn Stepping>,
+        times: &'a [f64],
         noise: &'a mut dyn Noise,
         x: Tensor,
     ) -> Self {
-        let ((t, s), steps) = (stepping.start(), stepping.steps());
-        let (now, past, step, finished, watch) = (None, Vec::new(), 0, false, Watch::default());
-        Integrator { denoiser, method, stepping, noise, x, t, s, now, past, step, steps, finished, watch }
+        assert!(times.len() >= 2 && times.windows(2).all(|w| w[0] != w[1]), "a step of no length: {times:?}");
+        let (t, ahead, now, past, watch) = (times[0], &times[1..], None, Vec::new(), Watch::default());
+        Integrator { denoiser, method, ahead, noise, x, t, now, past, step: 0, failed: false, watch }
     }
 
-    /// Integrates to the end; `watch` sees each accepted point and may stop the run.
+    /// Integrates to the end; `watch` sees each point and may stop the run.
     ///
     /// # Errors
-    /// A state that is not finite, a tolerance that cannot be met, whatever `watch` returns.
+    /// A state that is not finite, noise that runs out, whatever `watch` returns.
     pub fn run(mut self, mut watch: impl FnMut(&Point) -> Result<()>) -> Result<Tensor> {
         for point in &mut self {
             watch(&point?)?;
@@ -89,7 +91,7 @@ impl<'a> Integrator<'a> {
     }
 
     fn context(&mut self) -> Context<'_> {
-        let left = self.steps.map(|steps| steps - self.step - 1);
+        let left = Some(self.ahead.len() - 1);
         Context { denoiser: self.denoiser, noise: self.noise, past: &self.past, made: self.step, left }
     }
 
@@ -111,32 +113,24 @@ impl<'a> Integrator<'a> {
         self.now.take().unwrap_or_else(|| Eval::new(self.denoiser, self.x.shallow_clone(), self.t))
     }
 
-    /// The step from `now` to the proposed time.
-    fn propose(&mut self, now: &Eval) -> Step {
-        let end = self.denoiser.sde().kernel(self.s);
+    /// The step from `now` down to time s.
+    fn descend(&mut self, now: &Eval, s: f64) -> Step {
+        let end = self.denoiser.sde().kernel(s);
         if end.sigma == 0.0 {
             return (&now.x0 * end.alpha).into();
         }
-        let (method, s) = (self.method, self.s);
+        let method = self.method;
         method.solver.step(&mut self.context(), now, s)
     }
 
-    /// The forward process to the proposed time, above the current one.
-    fn rise(&mut self) -> Tensor {
+    /// The forward process up to time s.
+    fn rise(&mut self, s: f64) -> Tensor {
         let sde = self.denoiser.sde();
-        let (k, ks) = (sde.kernel(self.t), sde.kernel(self.s));
+        let (k, ks) = (sde.kernel(self.t), sde.kernel(s));
         let spread = ks.alpha * ((ks.ratio() - k.ratio()) * (ks.ratio() + k.ratio())).sqrt();
         let x = combine(ks.alpha / k.alpha, &self.x, spread, &self.noise.normal(&self.x));
         self.past.clear();
         x
-    }
-
-    /// Moves to an accepted point.
-    fn accept(&mut self, step: Step) -> Point {
-        (self.x, self.t, self.now) = (step.x, self.s, step.next);
-        self.step += 1;
-        self.watch.record(&self.x, self.step, self.t);
-        Point { step: self.step, t: self.t, x: self.x.shallow_clone() }
     }
 
     /// Files the evaluation that led to a point.
@@ -147,50 +141,37 @@ impl<'a> Integrator<'a> {
         }
     }
 
-    fn advance(&mut self) -> Result<Point> {
-        let now = (self.s < self.t).then(|| self.arrive());
-        loop {
-            let step = match &now {
-                Some(now) => self.propose(now),
-                None => self.rise().into(),
-            };
-            if let Some(problem) = self.noise.fault() {
-                return Err(Error::argument(
-                    "--noise",
-                    problem,
-                    "give one array of normals for each draw of the solver",
-                ));
-            }
-            let order = self.method.solver.order().of_error();
-            let next = match self.stepping.judge((&self.x, self.t), (&step, self.s), order)? {
-                Verdict::Reject(s) => {
-                    self.s = s;
-                    continue;
-                }
-                Verdict::Accept(next) => Some(next),
-                Verdict::Finish => None,
-            };
-            if let Some(now) = now {
-                self.file(now);
-            }
-            let point = self.accept(step);
-            self.s = next.unwrap_or(self.s);
-            self.finished = next.is_none();
-            self.watch.check(self.finished)?;
-            return Ok(point);
-        }
+    fn advance(&mut self, s: f64) -> Result<Point> {
+        let step = if s < self.t {
+            let now = self.arrive();
+            let step = self.descend(&now, s);
+            self.file(now);
+            step
+        } else {
+            self.rise(s).into()
+        };
+        self.noise.fault().map_or(Ok(()), |problem| Err(lacking(problem)))?;
+        (self.x, self.t, self.now) = (step.x, s, step.next);
+        self.step += 1;
+        self.ahead = &self.ahead[1..];
+        self.watch.record(&self.x, self.step, s);
+        self.watch.check(self.ahead.is_empty())?;
+        Ok(Point { step: self.step, t: s, x: self.x.shallow_clone() })
     }
+}
+
+/// The error of given noise that is not enough.
+pub(super) fn lacking(problem: String) -> Error {
+    Error::argument("--noise", problem, "give one array of normals for each draw of the solver")
 }
 
 impl Iterator for Integrator<'_> {
     type Item = Result<Point>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.finished {
-            return None;
-        }
-        let point = tch::no_grad(|| self.advance());
-        self.finished |= point.is_err();
+        let s = *self.ahead.first().filter(|_| !self.failed)?;
+        let point = tch::no_grad(|| self.advance(s));
+        self.failed = point.is_err();
         Some(point)
     }
 }

@@ -3,6 +3,9 @@
 //! A solver makes one step and is pure in its arguments; the integrator keeps the history of evaluations, and owns
 //! everything that all methods share: churn, correction, the last step to σ = 0, finiteness. One family of solvers is
 //! one file; to add another, write its file and name it in the experiment's list of choices.
+//!
+//! There are two integrators: [`Integrator`] takes all samples through given times, [`AdaptiveIntegrator`] takes each
+//! sample to its end in steps of its own, by a solver's [`Embedded`] estimate of its error.
 
 mod adaptive;
 mod ancestral;
@@ -11,16 +14,20 @@ mod context;
 mod ddim;
 mod deis;
 mod down_up;
+mod dpm_adaptive;
 mod dpm_multistep;
 mod dpm_single_step;
 mod edm_heun;
+mod embedded;
 mod er_sde;
 mod euler_maruyama;
 mod exp_adams;
 mod exponential;
+mod gotta_go_fast;
 mod grid;
 mod integrator;
 mod langevin;
+mod motion;
 mod multistep;
 mod noise;
 mod recipe;
@@ -34,23 +41,27 @@ mod single_step;
 mod sra;
 mod unipc;
 
-pub use adaptive::{ErrorControl, Tolerance};
+pub use adaptive::{AdaptiveIntegrator, Advance};
 pub use ancestral::{Ancestral, Variance};
 pub use brownian::{BrownianPath, Displacement};
 pub use context::{Clock, Context};
 pub use ddim::Ddim;
 pub use deis::{Deis, GradientEstimation, Ipndm, Lms, Weights};
 pub use down_up::{Dpmpp2sAncestral, DpmppSde, EulerAncestral, Kdpm2Ancestral};
+pub use dpm_adaptive::DpmAdaptive;
 pub use dpm_multistep::{DpmSolver2m, DpmSolver2mSde, DpmSolver3m, Dpmpp2m, Dpmpp2mSde, Dpmpp3m, Dpmpp3mSde};
 pub use dpm_single_step::{DpmFast, DpmSolver2s, DpmSolver3s, Dpmpp2s, Dpmpp3s, End, Kdpm2, Res2s, Seeds2, Seeds3};
 pub use edm_heun::{Churn, EdmHeun};
+pub use embedded::{Attempt, Embedded, Medium, Rejected, Scale, Tolerance, Variable};
 pub use er_sde::{ErSde, NoiseScale};
 pub use euler_maruyama::EulerMaruyama;
 pub use exp_adams::ExpAdams;
 pub use exponential::{Basis, Predict};
-pub use grid::{Explicit, FixedGrid, Grid, Karras, LogSnr, Quadratic, UniformGrid};
+pub use gotta_go_fast::GottaGoFast;
+pub use grid::{Explicit, Grid, Karras, LogSnr, Quadratic, UniformGrid};
 pub use integrator::{Integrator, Method, Point};
 pub use langevin::{AnnealedLangevin, Langevin, Variant as LangevinVariant};
+pub use motion::Motion;
 pub use multistep::Start;
 pub use noise::{Fresh, Noise, Replay};
 pub use recipe::{About, Recipe, Variant};
@@ -59,7 +70,7 @@ pub use restart::RestartInterval;
 pub use reverse_diffusion::ReverseDiffusion;
 pub use runge_kutta::{Bosh3, Dopri5, Euler, Heun, Rk4, Tableau};
 pub use sa_solver::{Mode, SaSolver};
-pub use sampler::{NoiseSource, Run, Sampler, Schedule, prior};
+pub use sampler::{NoiseSource, Run, Sampler, Schedule, State, prior};
 pub use single_step::SolverType;
 pub use sra::Sra;
 pub use unipc::{B, UniPc};
@@ -68,7 +79,6 @@ use std::fmt::Debug;
 
 use tch::Tensor;
 
-use crate::error::Result;
 use crate::score::Eval;
 use crate::sde::Sde;
 
@@ -94,8 +104,8 @@ impl Order {
         Order { ode: None, weak: Some(weak), strong: Some(strong) }
     }
 
-    /// The order that error control may use.
-    pub fn of_error(&self) -> f64 {
+    /// The one that it claims.
+    pub fn claimed(&self) -> f64 {
         self.ode.or(self.weak).unwrap_or(1.0)
     }
 }
@@ -105,15 +115,13 @@ impl Order {
 pub struct Step {
     /// The state at the end of the step.
     pub x: Tensor,
-    /// An estimate of the step's local error, shaped like `x`, where the method has one.
-    pub error: Option<Tensor>,
     /// The evaluation at the end of the step, where the method made it anyway.
     pub next: Option<Eval>,
 }
 
 impl From<Tensor> for Step {
     fn from(x: Tensor) -> Self {
-        Step { x, error: None, next: None }
+        Step { x, next: None }
     }
 }
 
@@ -151,6 +159,11 @@ pub trait Solver: Debug + Send + Sync {
         None
     }
 
+    /// The same step with an estimate of its error, where it has one: what error control needs.
+    fn embedded(&self) -> Option<&dyn Embedded> {
+        None
+    }
+
     /// x_s from the evaluation at x_t.
     fn step(&self, cx: &mut Context, now: &Eval, s: f64) -> Step;
 }
@@ -159,32 +172,4 @@ pub trait Solver: Debug + Send + Sync {
 pub trait Corrector: Debug + Send + Sync {
     /// x `[B, …]` at time t, corrected.
     fn correct(&self, cx: &mut Context, x: &Tensor, t: f64) -> Tensor;
-}
-
-/// Where steps end and whether a proposed one stands: a fixed grid, or error control.
-pub trait Stepping: Debug {
-    /// The first time and the end of the first step.
-    fn start(&mut self) -> (f64, f64);
-
-    /// Judges the step from (x, t) to (step, s) of a method whose error is of order `order` + 1.
-    ///
-    /// # Errors
-    /// When no step size can serve.
-    fn judge(&mut self, from: (&Tensor, f64), to: (&Step, f64), order: f64) -> Result<Verdict>;
-
-    /// The number of steps where it is known beforehand.
-    fn steps(&self) -> Option<usize> {
-        None
-    }
-}
-
-/// The judgement on a step.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Verdict {
-    /// It stands; the next step ends at this time.
-    Accept(f64),
-    /// It does not stand; try again to this time.
-    Reject(f64),
-    /// It stands and was the last.
-    Finish,
 }

@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use super::{About, Context, Order, Solver, Step, Tolerance};
+use super::{About, Attempt, Context, Embedded, Medium, Order, Solver, Step, Tolerance};
 use crate::error::{Fault, Settings, positive};
-use crate::score::Eval;
+use crate::score::{Eval, Evals};
+use crate::tensor::each;
 
 /// An explicit Runge–Kutta method: its numbers, proved when the program is compiled.
 ///
@@ -39,34 +40,42 @@ impl Tableau {
         self
     }
 
-    /// One step from `now` to time s, with an error estimate if asked for.
-    fn step(&self, cx: &mut Context, now: &Eval, s: f64, estimate: bool) -> Step {
-        let h = s - now.t;
+    /// x_s, and the velocities of all stages.
+    fn step(&self, cx: &mut dyn Medium, now: &Evals, s: &[f64]) -> (Tensor, Vec<Tensor>) {
+        let h: Vec<f64> = s.iter().zip(&now.t).map(|(s, t)| s - t).collect();
         let mut k = Vec::with_capacity(self.b.len() + 1);
         k.push(now.velocity(cx.sde()));
         for (a, c) in self.a.iter().zip(self.c) {
-            let stage = cx.eval(advance(&now.x, h, a, &k), now.t + c * h);
+            let time = now.t.iter().zip(&h).map(|(t, h)| t + c * h).collect();
+            let stage = cx.eval(increment(&h, a, &k) + &now.x, time);
             k.push(stage.velocity(cx.sde()));
         }
-        let x = advance(&now.x, h, self.b, &k);
-        let Some(weights) = self.error.filter(|_| estimate) else { return x.into() };
-        let next = cx.eval(x.shallow_clone(), s);
+        (increment(&h, self.b, &k) + &now.x, k)
+    }
+
+    /// The step with its error estimate.
+    fn attempt(&self, cx: &mut dyn Medium, now: &Evals, s: &[f64]) -> Attempt {
+        let (x, mut k) = self.step(cx, now, s);
+        let next = cx.eval(x.shallow_clone(), s.to_vec());
         k.push(next.velocity(cx.sde()));
-        let error = advance(&x.zeros_like(), h, weights, &k);
-        Step { x, error: Some(error), next: Some(next) }
+        let h: Vec<f64> = s.iter().zip(&now.t).map(|(s, t)| s - t).collect();
+        let error = increment(&h, self.error.expect("an embedded method"), &k);
+        Attempt { low: x.shallow_clone(), x, error, next: Some(next.x0) }
     }
 }
 
-/// x + h Σ w_i k_i.
-fn advance(x: &Tensor, h: f64, weights: &[f64], k: &[Tensor]) -> Tensor {
+/// h Σ w_i k_i.
+fn increment(h: &[f64], weights: &[f64], k: &[Tensor]) -> Tensor {
     let mut out: Option<Tensor> = None;
-    for (w, k) in weights.iter().zip(k).filter(|(w, _)| **w != 0.0) {
+    for (&w, k) in weights.iter().zip(k).filter(|(w, _)| **w != 0.0) {
         match &mut out {
-            None => out = Some(x + k * (h * w)),
-            Some(out) => *out += k * (h * w),
+            None => out = Some(k * w),
+            Some(out) => *out += k * w,
         }
     }
-    out.expect("a Runge–Kutta row has a weight that is not zero")
+    let out = out.expect("a Runge–Kutta row has a weight that is not zero");
+    let h = each(h, &out);
+    out * h
 }
 
 const fn sum(values: &[f64]) -> f64 {
@@ -137,7 +146,7 @@ macro_rules! on_a_grid {
             }
 
             fn step(&self, cx: &mut Context, now: &Eval, s: f64) -> Step {
-                $tableau.step(cx, now, s, false)
+                $tableau.step(cx, &now.into(), &[s]).0.into()
             }
         }
 
@@ -175,8 +184,29 @@ macro_rules! embedded {
                 })
             }
 
+            fn embedded(&self) -> Option<&dyn Embedded> {
+                Some(self)
+            }
+
             fn step(&self, cx: &mut Context, now: &Eval, s: f64) -> Step {
-                $tableau.step(cx, now, s, self.tolerance().is_some())
+                $tableau.step(cx, &now.into(), &[s]).0.into()
+            }
+        }
+
+        /// The elementary controller (Hairer, Nørsett & Wanner 1993, II.4): the next step is 0.9 e^{−1/order} times as
+        /// long, between 0.2 and 10 times, and no longer than before right after a rejection.
+        impl Embedded for $name {
+            fn first(&self, whole: f64) -> f64 {
+                // The controller finds the right size within a few tries.
+                0.01 * whole
+            }
+
+            fn growth(&self, error: f64, again: bool) -> f64 {
+                (0.9 * error.powf(-1.0 / $tableau.order)).clamp(0.2, if again { 1.0 } else { 10.0 })
+            }
+
+            fn attempt(&self, cx: &mut dyn Medium, now: &Evals, s: &[f64]) -> Attempt {
+                $tableau.attempt(cx, now, s)
             }
         }
 

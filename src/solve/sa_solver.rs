@@ -100,7 +100,7 @@ impl Solver for SaSolver {
         let old = all.into_iter().take(self.corrector - 1);
         let x = adams(&old.chain([&predicted]).collect::<Vec<_>>());
         let next = (self.mode == Mode::Pec).then(|| form.carried(&predicted, x.shallow_clone()));
-        Step { x, error: None, next }
+        Step { x, next }
     }
 }
 

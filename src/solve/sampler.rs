@@ -8,11 +8,11 @@ use rayon::prelude::*;
 use tch::{Device, Kind, Tensor};
 
 use super::{
-    BrownianPath, ErrorControl, FixedGrid, Fresh, Integrator, Method, Noise, Point, Replay, Stepping, Tolerance,
+    AdaptiveIntegrator, BrownianPath, Clock, Embedded, Fresh, Integrator, Method, Motion, Noise, Replay, Tolerance,
 };
 use crate::error::Result;
 use crate::rng::{Purpose, Stream};
-use crate::score::{Counted, Model};
+use crate::score::{Counted, Denoiser, Model};
 use crate::sde::Sde;
 use crate::tensor;
 use crate::threads::Workers;
@@ -20,9 +20,9 @@ use crate::threads::Workers;
 /// Where the steps of a run end.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Schedule {
-    /// At given times, strictly decreasing.
+    /// At given times.
     Times(Vec<f64>),
-    /// Where error control says, from one time to another; with a last step to σ = 0 or without.
+    /// Where error control says for each sample, from one time to another; with a last step to σ = 0 or without.
     Adaptive {
         /// The tolerance of each step.
         tolerance: Tolerance,
@@ -34,19 +34,12 @@ pub enum Schedule {
 }
 
 impl Schedule {
-    /// A fresh stepping for one integration.
-    pub fn stepping(&self) -> Box<dyn Stepping> {
-        match self {
-            Schedule::Times(times) => Box::new(FixedGrid::new(times.clone())),
-            Schedule::Adaptive { tolerance, between, finish } => {
-                Box::new(ErrorControl::new(*tolerance, *between, *finish))
-            }
-        }
-    }
-
     /// The number of steps where it is known beforehand.
     pub fn steps(&self) -> Option<usize> {
-        self.stepping().steps()
+        match self {
+            Schedule::Times(times) => Some(times.len() - 1),
+            Schedule::Adaptive { .. } => None,
+        }
     }
 
     /// The same way, from the first time to the last, under error control.
@@ -102,7 +95,7 @@ pub struct Sampler {
 pub struct Run {
     /// The samples `[B, …]`.
     pub x: Tensor,
-    /// Evaluations of the denoiser per sample, measured; a mean where error control differs between chunks.
+    /// Evaluations of the denoiser per sample, measured; under error control, the mean over the samples.
     pub nfe: f64,
     /// Wall-clock time.
     pub seconds: f64,
@@ -115,18 +108,36 @@ pub fn prior(sde: &dyn Sde, seed: u64, count: usize, shape: &[i64], options: (Ki
     tensor::normals(Stream::new(seed, Purpose::Prior), 0, 0, &like) * sde.span().prior_std
 }
 
-/// One chunk's share of a run.
+/// A batch on its way.
+#[derive(Debug)]
+pub struct State {
+    /// The number of the step that led here, from 1; under error control, of the round of tries.
+    pub step: usize,
+    /// The time of each sample; one for all on a grid.
+    pub t: Vec<f64>,
+    /// The states `[B, …]`.
+    pub x: Tensor,
+}
+
+impl State {
+    /// The time of a sample.
+    pub fn time(&self, sample: usize) -> f64 {
+        if self.t.len() == 1 { self.t[0] } else { self.t[sample] }
+    }
+}
+
+/// One chunk's share of a run: the samples from `first` on.
 struct Chunk {
     model: Box<dyn Model>,
+    first: usize,
     x: Tensor,
-    noise: Box<dyn Noise + Send>,
 }
 
 impl Sampler {
     /// Integrates `init` `[B, …]` from the first time to the last.
     ///
-    /// On the CPU, chunks run on `workers`; elsewhere they run one after the other. `tick` is called after each step
-    /// with the number of samples that made it, and may stop the run.
+    /// On the CPU, chunks run on `workers`; elsewhere they run one after the other. `tick` is called after each step with
+    /// the number of samples that made it (under error control, that have come to their ends), and may stop the run.
     ///
     /// # Errors
     /// A state that is not finite, a tolerance that cannot be met, noise that runs out, whatever `tick` returns.
@@ -141,57 +152,106 @@ impl Sampler {
         let batch = init.size()[0];
         let chunks = (0..batch).step_by(self.chunk).map(|first| {
             let count = (batch - first).min(self.chunk as i64);
-            let noise = self.noise(model.sde(), first as usize, count as usize);
-            Chunk { model: model.part(first, count), x: init.narrow(0, first, count), noise }
+            Chunk { model: model.part(first, count), first: first as usize, x: init.narrow(0, first, count) }
         });
-        let integrate = |chunk: Chunk| self.integrate(chunk, |point| tick(point.x.size()[0] as usize));
+        let integrate = |Chunk { model, first, x }: Chunk| {
+            let (counted, count) = (Counted::new(&*model), x.size()[0] as usize);
+            let x = match &self.schedule {
+                Schedule::Times(times) => {
+                    let noise = &mut *self.noise(model.sde(), first, count);
+                    Integrator::new(&counted, &self.method, times, noise, x).run(|_| tick(count))?
+                }
+                Schedule::Adaptive { .. } => {
+                    let motion = self.motion(model.sde(), first, count);
+                    self.adaptive(&counted, motion, x).run(|_, advance| tick(advance.finished))?
+                }
+            };
+            Ok((x, counted.count()))
+        };
         let results: Vec<(Tensor, usize)> = if init.device() == Device::Cpu {
             let chunks: Vec<Chunk> = chunks.collect();
             workers.install(|| chunks.into_par_iter().map(integrate).collect::<Result<_>>())?
         } else {
             chunks.map(integrate).collect::<Result<_>>()?
         };
-        let evaluations: f64 = results.iter().map(|(x, count)| x.size()[0] as f64 * *count as f64).sum();
+        let evaluations: usize = results.iter().map(|(_, count)| count).sum();
         let parts: Vec<&Tensor> = results.iter().map(|(x, _)| x).collect();
         let x = Tensor::cat(&parts, 0);
-        Ok(Run { x, nfe: evaluations / batch as f64, seconds: start.elapsed().as_secs_f64() })
+        Ok(Run { x, nfe: evaluations as f64 / batch as f64, seconds: start.elapsed().as_secs_f64() })
     }
 
-    /// Integrates the whole of `init` together and keeps every point, the initial one included.
+    /// Integrates the whole of `init` together and keeps every state, the initial one included; under error control,
+    /// one after each round in which a step was accepted.
     ///
     /// # Errors
     /// As [`Sampler::run`].
-    pub fn trajectory(&self, model: &dyn Model, init: &Tensor) -> Result<Vec<Point>> {
-        let start = self.schedule.stepping().start().0;
-        let mut points = vec![Point { step: 0, t: start, x: init.shallow_clone() }];
-        let noise = self.noise(model.sde(), 0, init.size()[0] as usize);
-        let _ =
-            self.integrate(Chunk { model: model.part(0, init.size()[0]), x: init.shallow_clone(), noise }, |point| {
-                points.push(Point { x: point.x.shallow_clone(), ..*point });
-                Ok(())
-            })?;
-        Ok(points)
+    pub fn trajectory(&self, model: &dyn Model, init: &Tensor) -> Result<Vec<State>> {
+        let (model, x, count) = (model.part(0, init.size()[0]), init.shallow_clone(), init.size()[0] as usize);
+        let mut states = Vec::new();
+        match &self.schedule {
+            Schedule::Times(times) => {
+                states.push(State { step: 0, t: vec![times[0]], x: init.shallow_clone() });
+                let noise = &mut *self.noise(model.sde(), 0, count);
+                for point in Integrator::new(&*model, &self.method, times, noise, x) {
+                    let point = point?;
+                    states.push(State { step: point.step, t: vec![point.t], x: point.x });
+                }
+            }
+            Schedule::Adaptive { between, .. } => {
+                states.push(State { step: 0, t: vec![between.0; count], x: init.shallow_clone() });
+                let mut round = 0;
+                let motion = self.motion(model.sde(), 0, count);
+                let _ = self.adaptive(&*model, motion, x).run(|way, advance| {
+                    round += 1;
+                    if advance.accepted > 0 {
+                        let (t, x) = way.state();
+                        states.push(State { step: round, t, x });
+                    }
+                    Ok(())
+                })?;
+            }
+        }
+        Ok(states)
     }
 
-    fn integrate(&self, chunk: Chunk, watch: impl FnMut(&Point) -> Result<()>) -> Result<(Tensor, usize)> {
-        let Chunk { model, x, mut noise } = chunk;
-        let counted = Counted::new(&*model);
-        let x = Integrator::new(&counted, &self.method, self.schedule.stepping(), &mut *noise, x).run(watch)?;
-        Ok((x, counted.count()))
+    /// A run under error control.
+    ///
+    /// # Panics
+    /// When the schedule has given times, or the solver does not estimate its error.
+    pub fn adaptive<'a>(&'a self, denoiser: &'a dyn Denoiser, motion: Motion, x: Tensor) -> AdaptiveIntegrator<'a> {
+        let Schedule::Adaptive { tolerance, between, finish } = self.schedule else { panic!("the times are given") };
+        let pair: &dyn Embedded = self.method.solver.embedded().expect("a solver that estimates its error");
+        let Method { corrector, churn, .. } = &self.method;
+        assert!(corrector.is_none() && churn.is_none(), "correctors and churn act at one time for all samples");
+        AdaptiveIntegrator::new(denoiser, (pair, tolerance), (between, finish), motion, x)
     }
 
     fn noise(&self, sde: &dyn Sde, first: usize, count: usize) -> Box<dyn Noise + Send> {
         match &self.noise {
             NoiseSource::Fresh => Box::new(Fresh::new(self.seed, first as u64)),
-            NoiseSource::Brownian => {
-                let clock = self.method.solver.clock();
-                let (t_max, t_min) = self.schedule.between(sde);
-                Box::new(BrownianPath::new(self.seed, first as u64, (clock.at(sde, t_max), clock.at(sde, t_min))))
-            }
+            NoiseSource::Brownian => Box::new(self.path(sde, self.method.solver.clock(), first)),
             NoiseSource::Replay(normals) => {
-                let mine = normals.slice_axis(Axis(1), Slice::from(first..first + count)).to_owned();
+                let mine = of_samples(normals, first, count);
                 Box::new(Replay::new(tensor::from_array(&mine, (Kind::Double, Device::Cpu))))
             }
         }
     }
+
+    fn motion(&self, sde: &dyn Sde, first: usize, count: usize) -> Motion {
+        match &self.noise {
+            NoiseSource::Fresh => Motion::fresh(self.seed, first as u64, count),
+            NoiseSource::Brownian => Motion::along(self.path(sde, Clock::Time, first), count),
+            NoiseSource::Replay(normals) => Motion::replay(of_samples(normals, first, count)),
+        }
+    }
+
+    fn path(&self, sde: &dyn Sde, clock: Clock, first: usize) -> BrownianPath {
+        let (t_max, t_min) = self.schedule.between(sde);
+        BrownianPath::new(self.seed, first as u64, (clock.at(sde, t_max), clock.at(sde, t_min)))
+    }
+}
+
+/// The normals of some samples.
+fn of_samples(normals: &ArrayD<f64>, first: usize, count: usize) -> ArrayD<f64> {
+    normals.slice_axis(Axis(1), Slice::from(first..first + count)).to_owned()
 }

@@ -109,7 +109,7 @@ impl Solver for UniPc {
         let predicted = cx.eval(x, s);
         nodes.push(&predicted);
         let x = leap.apply(now, &self.weights(&leap, &nodes), &nodes, None);
-        Step { next: Some(form.carried(&predicted, x.shallow_clone())), x, error: None }
+        Step { next: Some(form.carried(&predicted, x.shallow_clone())), x }
     }
 }
 

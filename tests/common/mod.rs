@@ -9,8 +9,8 @@ pub use ornstein::order::{AffineMap, Gaussian};
 use ornstein::score::{Denoiser, Model};
 use ornstein::sde::{Cosine, Edm, Flow, Sde, SubVp, Ve, Vp};
 use ornstein::solve::{
-    Ancestral, Bosh3, Ddim, Dopri5, Dpmpp2m, EdmHeun, Euler, EulerMaruyama, FixedGrid, Grid, Heun, Integrator, LogSnr,
-    Method, Noise, NoiseSource, ReverseDiffusion, Rk4, Run, Sampler, Schedule, Variance,
+    Ancestral, Bosh3, Ddim, Dopri5, DpmAdaptive, Dpmpp2m, EdmHeun, Euler, EulerMaruyama, GottaGoFast, Grid, Heun,
+    Integrator, LogSnr, Method, Noise, NoiseSource, ReverseDiffusion, Rk4, Run, Sampler, Schedule, Variance,
 };
 use ornstein::threads::Workers;
 use tch::{Device, Kind, Tensor};
@@ -49,7 +49,7 @@ pub fn processes() -> Vec<Process> {
 pub type Maker = (&'static str, fn() -> Method);
 
 /// Every deterministic solver that runs on a fixed grid.
-pub const DETERMINISTIC: [Maker; 8] = [
+pub const DETERMINISTIC: [Maker; 9] = [
     ("ddim", || Ddim::default().into()),
     ("euler", || Euler {}.into()),
     ("heun", || Heun {}.into()),
@@ -58,15 +58,17 @@ pub const DETERMINISTIC: [Maker; 8] = [
     ("dopri5", || Dopri5::default().into()),
     ("edm_heun", || EdmHeun::default().into()),
     ("dpmpp_2m", || Dpmpp2m::default().into()),
+    ("dpm_adaptive", || DpmAdaptive::default().into()),
 ];
 
 /// Every stochastic solver.
-pub const STOCHASTIC: [Maker; 5] = [
+pub const STOCHASTIC: [Maker; 6] = [
     ("euler_maruyama", || EulerMaruyama::default().into()),
     ("reverse_diffusion", || ReverseDiffusion {}.into()),
     ("ancestral posterior", || Ancestral { variance: Variance::Posterior }.into()),
     ("ancestral forward", || Ancestral { variance: Variance::Forward }.into()),
     ("ddim eta=1", || Ddim { eta: 1.0 }.into()),
+    ("gotta_go_fast", || GottaGoFast::default().into()),
 ];
 
 /// N steps, equal in log-SNR, over the span of a process.
@@ -77,8 +79,7 @@ pub fn log_snr(sde: &dyn Sde, steps: usize) -> Vec<f64> {
 /// One run of the production integrator.
 pub fn integrate(denoiser: &dyn Denoiser, method: &Method, times: &[f64], noise: &mut dyn Noise, x: &Tensor) -> Tensor {
     one_thread();
-    let stepping = Box::new(FixedGrid::new(times.to_vec()));
-    let run = Integrator::new(denoiser, method, stepping, noise, x.shallow_clone()).run(|_| Ok(()));
+    let run = Integrator::new(denoiser, method, times, noise, x.shallow_clone()).run(|_| Ok(()));
     run.expect("an exact denoiser on a finite grid gives finite states")
 }
 

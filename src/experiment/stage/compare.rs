@@ -83,7 +83,7 @@ pub fn compare(plan: &Plan, spec: &CompareSpec, model: &dyn Model, observer: &dy
     let truth = truth(plan.data());
     let subject = Subject { plan, model, metrics, truth, tolerance, count, observer };
     let jobs = jobs(plan, spec, observer);
-    let total: usize = jobs.iter().map(|job| job.steps.unwrap_or(0)).sum();
+    let total: usize = jobs.iter().map(|job| job.steps.unwrap_or(1)).sum();
     observer.begin("comparing", (total * count * spec.repeats) as u64);
     let outcome = (0..spec.repeats).try_fold(Comparison::default(), |mut comparison, repeat| {
         let mut measure = Measure::new(&subject, repeat);
@@ -171,10 +171,7 @@ impl<'a> Measure<'a> {
         let steps = job.steps.unwrap_or(1);
         let sampler = plan.sampler(&job.choice, steps, self.seed).expect("the experiment was checked");
         let flow = self.flow(&sampler)?;
-        let counted = job.steps.is_some();
-        let tick = tick(observer);
-        let run =
-            sampler.run(model, &self.init, &plan.compute.workers, &|samples| tick(if counted { samples } else { 0 }));
+        let run = sampler.run(model, &self.init, &plan.compute.workers, &tick(observer));
         let mut cell = Cell {
             entry: job.label.clone(),
             budget: job.budget,

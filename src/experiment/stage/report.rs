@@ -22,7 +22,7 @@ use crate::report::{
     ScorePanel, Section, Table, TrajectoryPanel, TrajectoryPanels, plus_minus, save,
 };
 use crate::score::{Eval, Model};
-use crate::solve::prior;
+use crate::solve::{State, prior};
 use crate::tensor;
 use crate::train::Checkpoint;
 
@@ -150,8 +150,12 @@ impl Drawer<'_> {
             let trajectory = sampler.trajectory(self.model, &init(PARTICLES))?;
             // Divided by the scale of x_t, so that processes with and without shrinking signal look alike.
             let scale = |t: f64| (self.plan.sde.kernel(t).alpha.powi(2) + self.plan.sde.kernel(t).sigma.powi(2)).sqrt();
-            let states: Vec<Vec<[f64; 2]>> =
-                trajectory.iter().map(|point| first_two((tensor::to_rows(&point.x) / scale(point.t)).view())).collect();
+            let scaled = |state: &State| {
+                let mut rows = tensor::to_rows(&state.x);
+                rows.rows_mut().into_iter().enumerate().for_each(|(i, mut row)| row /= scale(state.time(i)));
+                first_two(rows.view())
+            };
+            let states: Vec<Vec<[f64; 2]>> = trajectory.iter().map(scaled).collect();
             let path = |i: usize| states.iter().map(|state| state[i]).collect();
             paths.push(TrajectoryPanel { title, paths: (0..PARTICLES).map(path).collect() });
         }

@@ -90,7 +90,8 @@ pub fn sample(plan: &Plan, model: &dyn Model, ready: Ready, observer: &dyn Obser
         std::fs::create_dir_all(folder).map_err(|source| Error::Unwritable { path: folder.to_owned(), source })?;
     }
     let count = init.size()[0] as usize;
-    let steps = sampler.schedule.steps().unwrap_or(0);
+    // Under error control samples are counted that have come to their ends.
+    let steps = sampler.schedule.steps().unwrap_or(1);
     observer.begin("sampling", (count * steps) as u64);
     let outcome = sampler.run(model, &init, &plan.compute.workers, &tick(observer));
     observer.end();
@@ -101,13 +102,18 @@ pub fn sample(plan: &Plan, model: &dyn Model, ready: Ready, observer: &dyn Obser
     Ok(Sampled { x: plan.data().restore(&run.x), count, nfe: run.nfe, seconds: run.seconds })
 }
 
-/// Writes `step-0000.npy` … and `times.csv` of one integration of the whole batch.
+/// Writes `step-0000.npy` … and `times.csv` of one integration of the whole batch; under error control, the times of each
+/// sample after each round of tries in which a step was accepted.
 fn trajectory(plan: &Plan, sampler: &Sampler, model: &dyn Model, init: &Tensor, folder: &Path) -> Result<()> {
-    let mut times = String::from("step,t,alpha,sigma\n");
-    for point in sampler.trajectory(model, init)? {
-        let k = plan.sde.kernel(point.t);
-        times += &format!("{},{:e},{:e},{:e}\n", point.step, point.t, k.alpha, k.sigma);
-        write_npy(&folder.join(format!("step-{:04}.npy", point.step)), &point.x)?;
+    let shared = sampler.schedule.steps().is_some();
+    let mut times = String::from(if shared { "step,t,alpha,sigma\n" } else { "step,sample,t,alpha,sigma\n" });
+    for state in sampler.trajectory(model, init)? {
+        for (sample, &t) in state.t.iter().enumerate() {
+            let k = plan.sde.kernel(t);
+            let whose = if shared { String::new() } else { format!("{sample},") };
+            times += &format!("{},{whose}{t:e},{:e},{:e}\n", state.step, k.alpha, k.sigma);
+        }
+        write_npy(&folder.join(format!("step-{:04}.npy", state.step)), &state.x)?;
     }
     write_whole(&folder.join("times.csv"), times.as_bytes())
 }

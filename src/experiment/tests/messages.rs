@@ -238,6 +238,20 @@ fn values_that_do_not_fit() {
          choose a plain solver, such as `predictor: reverse_diffusion`",
     );
     says(
+        "predictor: reverse_diffusion",
+        "predictor: {dopri5: {rtol: 1.0e-3}}",
+        "moons.yaml:17: compare.entries[1].solver.predictor_corrector.predictor: \
+         dopri5 takes each sample through times of its own, and a corrector acts at one time for all; \
+         choose a predictor on a grid, such as `predictor: reverse_diffusion`, or leave out its tolerances",
+    );
+    says(
+        "predictor: reverse_diffusion",
+        "predictor: gotta_go_fast",
+        "moons.yaml:17: compare.entries[1].solver.predictor_corrector.predictor: \
+         gotta_go_fast takes each sample through times of its own, and a corrector acts at one time for all; \
+         choose a predictor on a grid, such as `predictor: reverse_diffusion`",
+    );
+    says(
         "snr: 0.16",
         "snr: 0",
         "moons.yaml:17: compare.entries[1].solver.predictor_corrector.corrector.langevin.snr: \
