@@ -421,3 +421,73 @@ fn sample_makes_a_run_folder() {
     let again = place.run(&["sample", "exact.yaml", "--json", "--resume", "--out", run]).ok();
     assert_eq!(again.json()["output"], output.as_str());
 }
+
+/// Each thing that a solver is warned of, and silence where there is nothing to say.
+#[test]
+fn solvers_are_linted() {
+    let place = place();
+    let warnings = |settings: &[&str]| -> Vec<String> {
+        let sets = settings.iter().flat_map(|setting| ["--set", setting]);
+        let arguments: Vec<&str> = ["check", "exact.yaml", "--quick", "--json"].into_iter().chain(sets).collect();
+        let json = place.run(&arguments).ok().json();
+        json["warnings"].as_array().expect("a list").iter().map(|text| text.as_str().expect("a text").into()).collect()
+    };
+    assert_eq!(warnings(&[]), [""; 0]);
+    let clean = [
+        "sample.solver=dpmpp_2m",
+        "sample.grid={explicit: [80.0, 20.0, 5.0, 1.0, 0.2, 0.002]}",
+        "sample.steps=5",
+        "compare=null",
+    ];
+    assert_eq!(warnings(&clean), [""; 0]);
+    let only = |settings: &[&str], wanted: &str| assert_eq!(warnings(settings), [wanted], "{settings:?}");
+    only(
+        &["sample.grid={explicit: [80, 10, 1, 0.1]}", "sample.steps=3", "compare=null"],
+        "the explicit grid ends at t = 0.1, where σ/α = 0.100: noise of that size stays in the samples; end it at t = \
+         0.002, or set denoise: true",
+    );
+    assert_eq!(
+        warnings(&[
+            "sample.grid={explicit: [80, 10, 1, 0.1]}",
+            "sample.steps=3",
+            "sample.denoise=true",
+            "compare=null"
+        ]),
+        [""; 0]
+    );
+    only(
+        &["sample.grid={explicit: [20, 10, 1, 0.002]}", "sample.steps=3", "compare=null"],
+        "the explicit grid starts at t = 20, where σ/α = 20.000, but x_T is drawn from the prior at t = 80, where σ/α = \
+         80.000; start it there, or give --init",
+    );
+    only(
+        &["sample.solver=rk4"],
+        "5 steps are too few for a method of order 4 to show it; take more steps or a lower order",
+    );
+    only(
+        &["sample.solver={exp_adams: {order: 4, start: euler}}", "sample.steps=20"],
+        "exp_adams: started as published, it has order 2 where its later steps have order 4; set start: single_step, at a \
+         few evaluations more",
+    );
+    only(
+        &["sample.solver=renoise"],
+        "renoise: it has no order, so that more steps do not bring its samples nearer to the data; take it for what few \
+         steps look like, or choose ancestral",
+    );
+    only(
+        &["sample.solver={dopri5: {rtol: 1.0e-8, atol: 1.0e-8}}"],
+        "dopri5: a tolerance below 1e-6 is below the round-off of float32; add --precision float64",
+    );
+    only(
+        &["compare.entries=[{solver: dpm_solver_3s}]", "compare.nfe=[5, 9]"],
+        "dpm_solver_3s: of a budget of 5 evaluations it uses 3, in 1 steps; compare at 3 or 6",
+    );
+    only(
+        &["compare.entries=[{solver: {dpmpp_3m: {start: euler, variant: published}}}]", "compare.nfe=[2, 20]"],
+        "dpmpp_3m: the 2 steps of a budget of 2 evaluations end before it has the 2 earlier ones that its order needs; \
+         compare at more evaluations, or take a lower order",
+    );
+    // They are said before work begins, and only there.
+    let said = place.run(&["sample", "exact.yaml", "--set", "sample.solver=rk4", "--output", "y.npy"]).ok().stderr;
+    assert!(said.contains("warning 5 steps are too few"), "{said}");
+}

@@ -34,10 +34,6 @@ pub fn lint_compare(plan: &Plan, compare: &CompareSpec) -> Vec<String> {
         let choice = plan.choice(entry);
         warnings.extend(solver(plan, &choice));
         if choice.solver.chosen().tolerance().is_none() {
-            // A grid of one number of steps is that of `sample` and was looked at there, or it is the entry's own.
-            if entry.grid.is_some() {
-                warnings.extend(grid(plan, &choice));
-            }
             let label = entry.label();
             warnings.extend(compare.nfe.iter().filter_map(|&budget| at_budget(plan, &choice, &label, budget)));
         }
