@@ -133,7 +133,7 @@ fn on_one_path_it_nears_the_solution() {
     for (name, sde) in processes() {
         let (exact, init) = (exact(&sde, 1), start(&*sde, 200, 1));
         let fine = UniformGrid {}.times(&*sde, 4000);
-        let fine = Sampler { noise: NoiseSource::Brownian, ..sampler(EulerMaruyama {}.into(), fine) };
+        let fine = Sampler { noise: NoiseSource::Brownian, ..sampler(EulerMaruyama::default().into(), fine) };
         let reference = run(&fine, &exact, &init, 2).x;
         let error = |tol: f64| {
             let sampler = Sampler { noise: NoiseSource::Brownian, ..controlled(&*sde, Variant::Correct, tol) };
