@@ -42,7 +42,7 @@ impl BrownianPath {
     }
 
     /// W and ∫ W of one of the samples, in D coordinates, from the start to a clock reading; both are 0 at the start.
-    pub(super) fn value(&self, sample: usize, dim: usize, time: f64) -> Value {
+    pub(super) fn value(&self, sample: usize, dim: usize, time: f64) -> Displacement {
         let (start, end) = self.span;
         let slack = 1e-9 * (end - start);
         assert!(
@@ -57,17 +57,12 @@ impl BrownianPath {
                 z
             })
         };
-        let mut before = Value { w: vec![0.0; dim], area: vec![0.0; dim] };
+        let mut before = Displacement::none(dim);
         if time <= start {
             return before;
         }
         let (mut low, mut length, mut node) = (start, end - start, 1u32);
-        let [mut w, mut area] = normals(0);
-        w.iter_mut().for_each(|w| *w *= length.sqrt());
-        // As `integral_given` says.
-        let spread = (length.powi(3) / 12.0).sqrt();
-        area.iter_mut().zip(&w).for_each(|(area, w)| *area = w * (0.5 * length) + *area * spread);
-        let mut piece = Value { w, area };
+        let mut piece = Displacement::fresh(length, normals(0));
         for _ in 0..DEPTH {
             if time >= low + length {
                 break;
@@ -97,7 +92,7 @@ impl BrownianPath {
         let mut values = [vec![0.0; like.numel()], vec![0.0; like.numel()]];
         let dim = (like.numel() / like.size()[0].max(1) as usize).max(1);
         for sample in 0..like.numel() / dim {
-            let Value { w, area } = self.value(sample, dim, time);
+            let Displacement { w, area } = self.value(sample, dim, time);
             let here = sample * dim..(sample + 1) * dim;
             values[0][here.clone()].copy_from_slice(&w);
             values[1][here].copy_from_slice(&area);
@@ -117,20 +112,43 @@ impl BrownianPath {
     }
 }
 
-/// W and its integral over an interval, each from 0 at its start.
-#[derive(Debug)]
-pub(super) struct Value {
+/// W and its integral over an interval of a clock, each from 0 at its start, in any number of coordinates.
+#[derive(Clone, Debug)]
+pub struct Displacement {
+    /// W.
     pub w: Vec<f64>,
-    area: Vec<f64>,
+    /// ∫ W.
+    pub area: Vec<f64>,
 }
 
-impl Value {
+impl Displacement {
+    /// None at all.
+    pub fn none(dim: usize) -> Self {
+        Displacement { w: vec![0.0; dim], area: vec![0.0; dim] }
+    }
+
+    /// That over an interval of which nothing is known, from two standard normals.
+    pub fn fresh(length: f64, [mut w, mut area]: [Vec<f64>; 2]) -> Self {
+        w.iter_mut().for_each(|w| *w *= length.sqrt());
+        // As `integral_given` says.
+        let spread = (length.powi(3) / 12.0).sqrt();
+        area.iter_mut().zip(&w).for_each(|(area, w)| *area = w * (0.5 * length) + *area * spread);
+        Displacement { w, area }
+    }
+
+    /// That over the rest of an interval, after a first part of it; `length` is that of the rest.
+    pub fn after(&self, first: &Displacement, length: f64) -> Self {
+        let w: Vec<f64> = self.w.iter().zip(&first.w).map(|(whole, first)| whole - first).collect();
+        let areas = self.area.iter().zip(&first.area).zip(&first.w);
+        Displacement { w, area: areas.map(|((whole, area), w)| whole - area - w * length).collect() }
+    }
+
     /// This interval and a following one of the given length, together.
-    fn then(&self, next: &Value, length: f64) -> Value {
+    pub fn then(&self, next: &Displacement, length: f64) -> Displacement {
         let both = self.w.iter().zip(&next.w);
         let w = both.clone().map(|(w, next)| w + next).collect();
         let areas = self.area.iter().zip(&next.area).zip(&self.w);
-        Value { w, area: areas.map(|((area, next), w)| area + next + w * length).collect() }
+        Displacement { w, area: areas.map(|((area, next), w)| area + next + w * length).collect() }
     }
 
     /// Both parts of an interval of the given length, cut at the fraction r of it, from two standard normals.
@@ -138,13 +156,13 @@ impl Value {
     /// Given W and A = ∫ W over the whole (length 1), W_r and A_r are normal with means (3r² − 2r) W + 6 r (1−r) A and
     /// (r³ − r²) W + (3r² − 2r³) A, variances r (1−r) (1 − 3r + 3r²) and r³ (1−r)³/3, covariance r² (1−r)² (½ − r): the
     /// conditional law of the four (Foster, Lyons & Oberhauser 2020, for r = ½).
-    fn split(&self, length: f64, r: f64, [first, second]: [Vec<f64>; 2]) -> (Value, Value) {
+    pub fn split(&self, length: f64, r: f64, [first, second]: [Vec<f64>; 2]) -> (Displacement, Displacement) {
         let rest = 1.0 - r;
         let deviation = (r * rest * (1.0 - 3.0 * r + 3.0 * r * r)).sqrt();
         let covariance = (r * rest).powi(2) * (0.5 - r) / deviation;
         let remaining = ((r * rest).powi(3) / 3.0 - covariance * covariance).max(0.0).sqrt();
         let (root, cube) = (length.sqrt(), length.powf(1.5));
-        let (mut left, mut right) = (Value::empty(first.len()), Value::empty(first.len()));
+        let (mut left, mut right) = (Displacement::empty(first.len()), Displacement::empty(first.len()));
         for (((&w, &area), first), second) in self.w.iter().zip(&self.area).zip(first).zip(second) {
             let w_left = w * (3.0 * r * r - 2.0 * r) + area * (6.0 * r * rest / length) + first * (deviation * root);
             let area_left = w * (-r * r * rest * length)
@@ -158,7 +176,7 @@ impl Value {
     }
 
     fn empty(dim: usize) -> Self {
-        Value { w: Vec::with_capacity(dim), area: Vec::with_capacity(dim) }
+        Displacement { w: Vec::with_capacity(dim), area: Vec::with_capacity(dim) }
     }
 
     fn push(&mut self, w: f64, area: f64) {
@@ -190,6 +208,32 @@ impl Noise for BrownianPath {
 mod tests {
     use super::*;
     use tch::Device;
+
+    /// The integral is that of the path: a sum over a fine grid within its own error, and its law given the increment.
+    #[test]
+    fn integrals_are_those_of_the_path() {
+        let like = Tensor::zeros([20_000, 1], (Kind::Double, Device::Cpu));
+        let mean = |x: &Tensor| x.mean(Kind::Double).double_value(&[]);
+        let (a, b, pieces) = (0.4, 1.3, 64);
+        let (increment, integral) = BrownianPath::new(6, 0, (0.1, 2.3)).integral(&like, a, b);
+        let mut path = BrownianPath::new(6, 0, (0.1, 2.3));
+        let width = (b - a) / f64::from(pieces);
+        let (mut w, mut sum) = (like.zeros_like(), like.zeros_like());
+        for i in 0..pieces {
+            let time = a + f64::from(i) * width;
+            let next = &w + path.increment(&like, time, time + width);
+            sum += (&w + &next) * (0.5 * width);
+            w = next;
+        }
+        // Each trapezium misses an independent N(0, width³/12).
+        let missed = mean(&(sum - &integral).square()) / (f64::from(pieces) * width.powi(3) / 12.0);
+        assert!((missed - 1.0).abs() < 5.0 * (2.0 / 20_000f64).sqrt(), "{missed}");
+        let beside = &integral - &increment * (0.5 * (b - a));
+        let ratio = mean(&beside.square()) / ((b - a).powi(3) / 12.0);
+        assert!((ratio - 1.0).abs() < 5.0 * (2.0 / 20_000f64).sqrt(), "{ratio}");
+        let scale = (mean(&beside.square()) * mean(&increment.square())).sqrt();
+        assert!((mean(&(&beside * &increment)) / scale).abs() < 5.0 / 20_000f64.sqrt());
+    }
 
     /// Increments add up, have variance b − a, are uncorrelated on disjoint intervals, and do not depend on the grid.
     #[test]

@@ -139,17 +139,18 @@ fixed!(
 #[serde(rename_all = "snake_case")]
 pub enum End {
     /// …, 3, 2, 1: 3 N − 3 evaluations.
-    #[default]
     TwoOne,
     /// …, 3, 1: 3 N − 2.
     One,
     /// …, 3, 2: 3 N − 1.
+    #[default]
     Two,
 }
 
 /// DPM-Solver-fast (Lu et al. 2022, section 3.4): single steps of order three, and lower ones at the end.
 ///
-/// For n evaluations take ⌊n/3⌋ + 1 steps and the end that leaves none over. A last step of order one leaves order two.
+/// For n evaluations take ⌊n/3⌋ + 1 steps and the end that leaves none over. A last step of order one leaves order
+/// two, though its error is small at low noise and shows at many steps only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DpmFast {

@@ -43,7 +43,7 @@ mod unipc;
 
 pub use adaptive::{AdaptiveIntegrator, Advance};
 pub use ancestral::{Ancestral, Variance};
-pub use brownian::BrownianPath;
+pub use brownian::{BrownianPath, Displacement};
 pub use context::{Clock, Context};
 pub use ddim::Ddim;
 pub use deis::{Deis, GradientEstimation, Ipndm, Lms, Weights};
