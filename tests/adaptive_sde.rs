@@ -78,14 +78,14 @@ fn line(process: &(&str, Arc<dyn Sde>), variant: Variant, (dim, tol): (usize, f6
 }
 
 /// The numbers of which a variance is estimated.
-const NUMBERS: usize = 25_600;
+const NUMBERS: usize = 20_480;
 
 /// The variance is right, in few dimensions and in many, at loose tolerances and at tight ones.
 #[test]
 fn the_variance_is_right() {
     let [vp, ve] = processes();
     let cases: [(_, &[(usize, f64)]); 2] = [
-        (vp, &[(1, 1e-1), (1, 1e-2), (2, 1e-1), (16, 1e-1), (16, 1e-2), (256, 1e-2), (256, 1e-3)]),
+        (vp, &[(1, 1e-1), (2, 1e-2), (16, 1e-2), (256, 1e-2), (256, 1e-3)]),
         (ve, &[(16, 1e-2), (256, 1e-1), (256, 1e-2)]),
     ];
     for (process, cases) in cases {
@@ -94,7 +94,7 @@ fn the_variance_is_right() {
             // On VE the steps of tolerance 0.1 leave a bias of their own: see `the_whole_table`.
             let bias = if (process.0, tol) == ("ve", 1e-1) { BIAS_OF_VE } else { 0.0 };
             assert!(half_width < 0.03, "{half_width}");
-            // Ten intervals of 95 %, of which some miss: twice as wide.
+            // Eight intervals of 95 %, of which some miss: twice as wide.
             assert!((error - bias).abs() < 2.0 * half_width, "{}-D at {tol}: {error} ± {half_width}", dim);
         }
     }
@@ -117,11 +117,10 @@ fn as_published_the_variance_is_wrong() {
 fn the_whole_table() {
     let numbers = std::env::var("NUMBERS").map_or(NUMBERS, |numbers| numbers.parse().expect("a number"));
     for variant in [Variant::Correct, Variant::Published] {
-        for process in processes() {
-            for dim in [256, 16, 2, 1] {
-                for tol in [1e-1, 3e-2, 1e-2, 1e-3] {
-                    let _ = line(&process, variant, (dim, tol), numbers);
-                }
+        for tol in [1e-1, 3e-2, 1e-2, 1e-3] {
+            for (dim, process) in [256, 16, 2, 1].into_iter().flat_map(|dim| processes().map(|process| (dim, process)))
+            {
+                let _ = line(&process, variant, (dim, tol), numbers);
             }
         }
     }
@@ -131,7 +130,7 @@ fn the_whole_table() {
 #[test]
 fn on_one_path_it_nears_the_solution() {
     for (name, sde) in processes() {
-        let (exact, init) = (exact(&sde, 1), start(&*sde, 200, 1));
+        let (exact, init) = (exact(&sde, 1), start(&*sde, 40, 1));
         let fine = UniformGrid {}.times(&*sde, 4000);
         let fine = Sampler { noise: NoiseSource::Brownian, ..sampler(EulerMaruyama::default().into(), fine) };
         let reference = run(&fine, &exact, &init, 2).x;

@@ -19,7 +19,7 @@ const SETTINGS: &[&str] = &[
     "{exp_adams: {order: 2}}",
     "{exp_adams: {order: 2, eta: 0.5}}",
     "{exp_adams: {order: 4}}",
-    "{exp_adams: {order: 5, predict: noise}}",
+    "{exp_adams: {order: 5}}",
     "{exp_adams: {order: 6}}",
     "{exp_adams: {order: 4, predict: velocity}}",
     "{dpmpp_2m: {solver_type: heun}}",

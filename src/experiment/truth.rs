@@ -144,7 +144,8 @@ mod tests {
             }
             let rms = |gap: Array2<f64>| (gap.mapv(|gap| gap * gap).sum_axis(Axis(1)).mean().unwrap()).sqrt();
             let error = rms(end(None) - &exact);
-            assert!(error < 1e-6, "{sde}: {error:e}");
+            // Each sample meets the tolerance in each step, and errors add up.
+            assert!(error < 3e-6, "{sde}: {error:e}");
             // The last step to σ = 0 moves on.
             assert!(rms(end(Some(plan.sde.time_of_data())) - &exact) > 1e-5, "{sde}");
         }

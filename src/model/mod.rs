@@ -58,12 +58,9 @@ impl Trained {
         let noise: Vec<f32> = rows.iter().map(|row| row.noise as f32).collect();
         let noise = Tensor::from_slice(&noise).to_device(x.device());
         let input = (x * factor(|row| row.input)).to_kind(Kind::Float);
-        let mut out = self.network.forward(&input, &noise, condition, false).to_kind(x.kind());
-        out = out * factor(|row| row.out);
-        if rows.iter().any(|row| row.skip != 0.0) {
-            out = x * factor(|row| row.skip) + out;
-        }
-        out
+        let output = self.network.forward(&input, &noise, condition, false).to_kind(x.kind());
+        let out = output * factor(|row| row.out);
+        if rows.iter().all(|row| row.skip == 0.0) { out } else { x * factor(|row| row.skip) + out }
     }
 }
 

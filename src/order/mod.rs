@@ -1,7 +1,7 @@
 //! The orders of solvers, measured and held to their claims.
 //!
 //! Order p means that the error of N steps falls as N^{−p}. It is fitted, with a 95 % confidence interval, on problems
-//! whose solutions are known ([`fit`]), for each kind of order that a solver [claims](crate::solve::Order):
+//! whose solutions are known ([`fit()`]), for each kind of order that a solver [claims](crate::solve::Order):
 //!
 //! * [`Kind::Ode`]: the distance at t_min from the exact solution of the probability-flow ODE from the same points at
 //!   t_max, over the whole span of the process. Four problems, in one integration: a Gaussian, whose flow has a closed

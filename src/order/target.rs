@@ -9,7 +9,7 @@ use crate::score::Denoiser;
 use crate::sde::{Kernel, Sde};
 use crate::tensor;
 
-/// Σ_k w_k N(μ_k, diag Λ_k) on [D].
+/// Σ_k w_k N(μ_k, diag Λ_k) in D dimensions.
 #[derive(Clone, Debug)]
 pub(super) struct Mixture {
     pub components: Vec<Component>,
