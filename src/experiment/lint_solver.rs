@@ -1,6 +1,7 @@
 //! What an experiment may say of its solvers but probably does not mean.
 
-use super::choices::GridSpec;
+use super::choices::{GridSpec, SolverSpec};
+use super::orders;
 use super::plan::{Choice, Plan};
 use super::spec::CompareSpec;
 use crate::solve::Order;
@@ -71,18 +72,24 @@ fn solver(plan: &Plan, choice: &Choice) -> Vec<String> {
              few steps look like, or choose ancestral"
         ));
     }
-    let settings = serde_json::to_value(choice.solver).expect("settings are plain data");
-    let reached = solver.memory() as f64 + 1.0;
-    if settings[name]["start"] == "euler"
-        && let Some(claim) = order.ode
-        && claim < reached
+    if let (Some(claim), Some(better)) = (order.ode, started_well(choice.solver).and_then(|order| order.ode))
+        && claim < better
     {
         warnings.push(format!(
-            "{name}: started as published, it has order {claim} where its later steps have order {reached}; set start: \
-             single_step, at a few evaluations more"
+            "{name}: started as published, it has order {claim} and not {better}; set start: single_step, at a few \
+             evaluations more"
         ));
     }
     warnings
+}
+
+/// The order of a multistep method that starts with lower orders, if it did not.
+fn started_well(solver: &SolverSpec) -> Option<Order> {
+    let mut settings = serde_json::to_value(solver).expect("settings are plain data");
+    let start = settings[solver.name()].get_mut("start").filter(|start| *start == "euler")?;
+    *start = "single_step".into();
+    let solver: SolverSpec = orders::choice("", &settings.to_string()).ok()?;
+    Some(solver.chosen().method(MANY).solver.order())
 }
 
 /// A number of steps at which a solver shows what it is.
@@ -125,7 +132,7 @@ fn at_budget(plan: &Plan, choice: &Choice, label: &str, budget: usize) -> Option
     if unused >= 2 && unused * 5 > budget {
         let next = plan.evaluations(choice, steps + 1, usize::MAX).evaluations;
         return Some(format!(
-            "{label}: of a budget of {budget} evaluations it uses {used}, in {steps} steps; compare at {used} or {next}"
+            "{label}: of a budget of {budget} evaluations it uses {used}; compare at {used} or {next}"
         ));
     }
     let memory = choice.solver.chosen().method(steps).solver.memory();
