@@ -53,7 +53,7 @@ pub(super) fn weak_on_gaussian(subject: &Subject, claim: f64, effort: Effort) ->
 /// grids are nested and the path is drawn once.
 fn on_paths(effort: Effort) -> (usize, &'static [usize], usize) {
     match effort {
-        Effort::Full => (8000, &[8, 10, 16, 20, 32, 40, 64, 80, 128, 160], 1280),
+        Effort::Full => (8000, &[16, 20, 32, 40, 64, 80, 128, 160], 1280),
         Effort::Quick => (400, &[16, 20, 32, 40, 64, 80], 640),
     }
 }
