@@ -42,7 +42,7 @@ pub struct Context<'a> {
     pub(super) noise: &'a mut dyn Noise,
     pub(super) past: &'a [Eval],
     pub(super) made: usize,
-    pub(super) left: Option<usize>,
+    pub(super) left: usize,
 }
 
 impl Context<'_> {
@@ -66,8 +66,8 @@ impl Context<'_> {
         self.made
     }
 
-    /// How many steps will follow this one; none where error control decides.
-    pub fn steps_left(&self) -> Option<usize> {
+    /// How many steps will follow this one.
+    pub fn steps_left(&self) -> usize {
         self.left
     }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use super::exponential::{Form, Leap};
-use super::single_step::SolverType;
+use super::single_step::{SolverType, check_stage, time_within};
 use super::{About, Clock, Context, Ddim, Order, Solver, Step};
 use crate::error::{Fault, Settings};
 use crate::score::Eval;
@@ -147,7 +147,7 @@ impl Solver for DpmppSde {
     }
 
     fn step(&self, cx: &mut Context, now: &Eval, s: f64) -> Step {
-        let time = super::single_step::time_within(cx, now, s, self.r);
+        let time = time_within(cx, now, s, self.r);
         let up = |k: Kernel| self.eta * k.alpha * k.ratio().powi(2);
         let (km, ks) = (cx.kernel(time), cx.kernel(s));
         let down = |end: Kernel| Form::DATA.leap(now.kernel, below(now.kernel, end, self.eta));
@@ -172,9 +172,6 @@ impl Solver for DpmppSde {
 impl Settings for DpmppSde {
     fn check(&self) -> Result<(), Fault> {
         check(self.eta)?;
-        if self.r > 0.0 && self.r <= 1.0 {
-            return Ok(());
-        }
-        Err(Fault::new("r", format!("{} is not within the step", self.r), "write a fraction between 0 and 1"))
+        check_stage("r", self.r)
     }
 }

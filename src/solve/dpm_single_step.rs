@@ -3,18 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::exponential::{Form, check_eta};
-use super::single_step::{SolverType, of_order, three_stages, two_stages};
+use super::single_step::{SolverType, check_stage, of_order, three_stages, two_stages};
 use super::{About, Clock, Context, Order, Solver, Step};
 use crate::error::{Fault, Settings};
 use crate::score::Eval;
-
-/// Refuses a stage outside the step.
-fn check_stage(key: &str, r: f64) -> Result<(), Fault> {
-    if r > 0.0 && r <= 1.0 {
-        return Ok(());
-    }
-    Err(Fault::new(key, format!("{r} is not within the step"), "write a fraction between 0 and 1, such as 0.5"))
-}
 
 /// Two stages of the ODE, the second where the setting says.
 macro_rules! two_stage {
@@ -172,8 +164,8 @@ impl Solver for DpmFast {
 
     fn step(&self, cx: &mut Context, now: &Eval, s: f64) -> Step {
         let order = match (self.end, cx.steps_left()) {
-            (End::TwoOne | End::One, Some(0)) => 1,
-            (End::TwoOne, Some(1)) | (End::Two, Some(0)) => 2,
+            (End::TwoOne | End::One, 0) => 1,
+            (End::TwoOne, 1) | (End::Two, 0) => 2,
             _ => 3,
         };
         match order {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
+use super::single_step::check_stage;
 use super::{About, Context, Order, Solver, Step};
 use crate::error::{Fault, Settings};
 use crate::score::Eval;
@@ -75,10 +76,7 @@ impl Solver for EdmHeun {
 
 impl Settings for EdmHeun {
     fn check(&self) -> Result<(), Fault> {
-        if !(self.alpha > 0.0 && self.alpha <= 1.0) {
-            let problem = format!("{} is not within the step", self.alpha);
-            return Err(Fault::new("alpha", problem, "write a fraction between 0 and 1, such as 0.5"));
-        }
+        check_stage("alpha", self.alpha)?;
         for (key, value) in [("s_churn", self.s_churn), ("s_min", self.s_min), ("s_noise", self.s_noise)] {
             if !(value.is_finite() && value >= 0.0) {
                 return Err(Fault::new(

@@ -55,12 +55,12 @@ impl Solver for EulerMaruyama {
         let sigma_sq = now.kernel.sigma * now.kernel.sigma;
         let left = cx.steps_left();
         let dt = match (self.variant, left) {
-            (Variant::Published, Some(left)) => -cx.sde().span().t_max / (cx.steps_made() + left + 1) as f64,
-            _ => s - now.t,
+            (Variant::Published, left) => -cx.sde().span().t_max / (cx.steps_made() + left + 1) as f64,
+            (Variant::Correct, _) => s - now.t,
         };
         let noise = match (self.variant, left) {
             (Variant::Correct, _) => Some(cx.brownian(Clock::Time, &now.x, now.t, s)),
-            (Variant::Published, Some(0)) => None,
+            (Variant::Published, 0) => None,
             (Variant::Published, _) => Some(cx.standard(Clock::Time, &now.x, now.t, s) * dt.abs().sqrt()),
         };
         // f x − g² (α x̂₀ − x)/σ², gathered by x and x̂₀.

@@ -91,7 +91,7 @@ impl<'a> Integrator<'a> {
     }
 
     fn context(&mut self) -> Context<'_> {
-        let left = Some(self.ahead.len() - 1);
+        let left = self.ahead.len() - 1;
         Context { denoiser: self.denoiser, noise: self.noise, past: &self.past, made: self.step, left }
     }
 

@@ -6,7 +6,7 @@ use tch::Tensor;
 use super::{About, Attempt, Context, Embedded, Medium, Order, Solver, Step, Tolerance};
 use crate::error::{Fault, Settings, positive};
 use crate::score::{Eval, Evals};
-use crate::tensor::each;
+use crate::tensor::{each, weighted_sum};
 
 /// An explicit Runge–Kutta method: its numbers, proved when the program is compiled.
 ///
@@ -66,14 +66,8 @@ impl Tableau {
 
 /// h Σ w_i k_i.
 fn increment(h: &[f64], weights: &[f64], k: &[Tensor]) -> Tensor {
-    let mut out: Option<Tensor> = None;
-    for (&w, k) in weights.iter().zip(k).filter(|(w, _)| **w != 0.0) {
-        match &mut out {
-            None => out = Some(k * w),
-            Some(out) => *out += k * w,
-        }
-    }
-    let out = out.expect("a Runge–Kutta row has a weight that is not zero");
+    let terms: Vec<(f64, &Tensor)> = weights.iter().copied().zip(k).filter(|(w, _)| *w != 0.0).collect();
+    let out = weighted_sum(&terms);
     let h = each(h, &out);
     out * h
 }

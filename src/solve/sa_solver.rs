@@ -83,7 +83,7 @@ impl Solver for SaSolver {
     }
 
     fn step(&self, cx: &mut Context, now: &Eval, s: f64) -> Step {
-        let last = cx.steps_left() == Some(0);
+        let last = cx.steps_left() == 0;
         let form = self.form(now, last);
         let leap = form.leap(now.kernel, cx.kernel(s));
         let noise = form.increment(cx, &now.x, now.t, s);

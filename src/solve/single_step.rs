@@ -5,6 +5,7 @@ use tch::Tensor;
 
 use super::Context;
 use super::exponential::{Form, Leap};
+use crate::error::Fault;
 use crate::score::Eval;
 
 /// What the moment m₁ of a line is taken for; either gives order two.
@@ -27,6 +28,14 @@ impl SolverType {
         }
         moments
     }
+}
+
+/// Refuses a stage outside the step.
+pub(super) fn check_stage(key: &str, r: f64) -> Result<(), Fault> {
+    if r > 0.0 && r <= 1.0 {
+        return Ok(());
+    }
+    Err(Fault::new(key, format!("{r} is not within the step"), "write a fraction between 0 and 1, such as 0.5"))
 }
 
 /// The step of order one.

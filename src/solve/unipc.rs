@@ -93,7 +93,7 @@ impl Solver for UniPc {
 
     fn step(&self, cx: &mut Context, now: &Eval, s: f64) -> Step {
         let form = self.method().form;
-        let last = cx.steps_left() == Some(0);
+        let last = cx.steps_left() == 0;
         // A start that is corrected reaches one order more than one that is not.
         let have = 1 + cx.past().len();
         if self.start == Start::SingleStep && have + 1 < self.order {
