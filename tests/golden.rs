@@ -6,12 +6,14 @@ mod common;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use common::{DOUBLE, integrate};
+use common::{DOUBLE, distance, sampler};
+use ndarray::ArrayD;
 use ornstein::experiment::{SdeSpec, SolverSpec};
 use ornstein::score::exact::{Exact, Law};
 use ornstein::sde::Sde;
-use ornstein::solve::Replay;
+use ornstein::solve::{NoiseSource, Run, Sampler, Schedule};
 use ornstein::tensor::from_f64;
+use ornstein::threads::Workers;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -39,6 +41,8 @@ struct Case {
     init: Vec<Vec<f64>>,
     noise: Vec<Vec<Vec<f64>>>,
     output: Vec<Vec<f64>>,
+    /// Of all samples together.
+    evaluations: f64,
     tolerance: f64,
 }
 
@@ -55,22 +59,32 @@ fn solvers_give_the_golden_values() {
     let text = include_str!("golden/solvers.json");
     let Golden { law, cases } = serde_json::from_str(text).expect("the script's format");
     let law = Law::mixture(&law.weights, &law.means, &law.covariances).expect("a mixture");
-    let (mut names, mut failures) = (BTreeSet::new(), Vec::new());
+    let (workers, mut names, mut failures) = (Workers::new(1).unwrap(), BTreeSet::new(), Vec::new());
     for case in &cases {
         let sde: Arc<dyn Sde> = choice::<SdeSpec>(&case.sde).build();
         let solver: SolverSpec = choice(&case.solver);
         names.insert(solver.name());
-        let init = rows(&case.init);
-        let draws: Vec<f64> = case.noise.iter().flatten().flatten().copied().collect();
-        let shape = [case.noise.len() as i64, init.size()[0], init.size()[1]];
-        let mut noise = Replay::new(from_f64(draws, &shape, DOUBLE));
-        let method = solver.chosen().method(case.times.len() - 1);
-        let exact = Exact::new(&law, sde, DOUBLE);
-        let output = integrate(&exact, &method, &case.times, &mut noise, &init);
-        let expected = rows(&case.output);
-        let error = ((output - &expected).abs() / (expected.abs() + 1.0)).max().double_value(&[]);
-        if error.is_nan() || error > case.tolerance {
-            failures.push(format!("{}: {error:.1e}", case.name));
+        let recipe = solver.chosen();
+        let times = Schedule::Times(recipe.times(&*sde, case.times.clone()));
+        let schedule = match recipe.tolerance() {
+            Some(tolerance) => times.controlled(&*sde, tolerance),
+            None => times,
+        };
+        let draws = case.noise.iter().flatten().flatten().copied().collect();
+        let shape = vec![case.noise.len(), case.init.len(), case.init[0].len()];
+        let noise = NoiseSource::Replay(ArrayD::from_shape_vec(shape, draws).expect("as many as the states"));
+        let method = recipe.method(case.times.len() - 1);
+        let sampler = Sampler { schedule, noise, ..sampler(method, Vec::new()) };
+        match sampler.run(&Exact::new(&law, sde, DOUBLE), &rows(&case.init), &workers, &|_| Ok(())) {
+            Ok(Run { x, nfe, .. }) => {
+                let (error, evaluations) = (distance(&x, &rows(&case.output)), nfe * case.init.len() as f64);
+                let agrees = error <= case.tolerance && (evaluations - case.evaluations).abs() < 1e-6;
+                if !agrees {
+                    let beside = case.evaluations;
+                    failures.push(format!("{}: {error:.1e}, {evaluations} evaluations for {beside}", case.name));
+                }
+            }
+            Err(error) => failures.push(format!("{}: {error}", case.name)),
         }
     }
     assert!(failures.is_empty(), "{} of {}:\n{}", failures.len(), cases.len(), failures.join("\n"));
