@@ -20,8 +20,8 @@ const CHAIN: f64 = 1000.0;
 /// smaller than √D/σ, which it is for data without spread: ϵ = 2 r² min(D/‖score‖², σ²). Without that bound a sample
 /// where the score nearly vanishes, as happens in few dimensions, would take an unbounded step.
 ///
-/// The published code further multiplies ϵ by the α_i = 1 − β_i of a chain of 1000 steps, for VP; here
-/// 1 + 2 f t_max/1000 for any process, which is that for VP and 1 for VE.
+/// The published code further multiplies ϵ by the α_i = 1 − β_i of a chain of 1000 steps, i = ⌊999 t/t_max⌋, for VP; here
+/// 1 + 2 f t_max/1000 at the time of i for any process, which is that for VP and 1 for VE.
 ///
 /// At fixed r the invariant law is biased, however fine the grid: a variance v becomes v/(1 − ϵ/2v), for the published
 /// rule at r = 0.16 some 2.6 % too large.
@@ -74,7 +74,9 @@ impl Langevin {
 impl Corrector for Langevin {
     fn correct(&self, cx: &mut Context, x: &Tensor, t: f64) -> Tensor {
         let mut x = x.shallow_clone();
-        let chain = (1.0 + 2.0 * cx.sde().drift(t) * cx.sde().span().t_max / CHAIN).max(0.0);
+        let (t_max, last) = (cx.sde().span().t_max, CHAIN - 1.0);
+        let of_chain = (t * last / t_max).floor() / last * t_max;
+        let chain = (1.0 + 2.0 * cx.sde().drift(of_chain) * t_max / CHAIN).max(0.0);
         for _ in 0..self.steps {
             let noise = cx.normal(&x);
             let eval = cx.eval(x.shallow_clone(), t);
