@@ -257,7 +257,7 @@ fn vp_chain(sde: &dyn Sde, w: &[f64]) -> (f64, (f64, f64)) {
 #[test]
 fn ancestral_with_forward_variance_follows_the_published_chain() {
     let sde: Arc<dyn Sde> = Arc::new(Vp::default());
-    let method: Method = Ancestral { variance: Variance::Forward }.into();
+    let method: Method = Ancestral { variance: Variance::Forward, ..Default::default() }.into();
     let times = log_snr(&*sde, 50);
     assert_recursion("ancestral forward on vp", &sde, &method, &times, |(m, v), w| {
         let (beta, score) = vp_chain(&*sde, w);
@@ -273,7 +273,7 @@ fn ancestral_with_forward_variance_follows_the_published_chain() {
 /// DDPM's posterior (Ho et al. 2020, eq. 7) on VP, and the VE form (Song et al. 2021, Appendix F), which the same solver is.
 #[test]
 fn ancestral_with_posterior_variance_follows_the_published_chains() {
-    let method = || Method::from(Ancestral { variance: Variance::Posterior });
+    let method = || Method::from(Ancestral::default());
     let sde: Arc<dyn Sde> = Arc::new(Vp::default());
     let times = log_snr(&*sde, 50);
     assert_recursion("ddpm on vp", &sde, &method(), &times, |(m, v), w| {

@@ -50,9 +50,7 @@ impl Prospect {
         let effort = sample.solver.chosen().tolerance().is_none().then(|| plan.evaluations(&choice, steps, COUNTED));
         let compared = plan.spec.compare.as_ref().map_or(0, |compare| {
             let count = compare.count.unwrap_or(sample.count);
-            let fixed = compare.entries.iter().filter(|entry| entry.solver.chosen().tolerance().is_none()).count();
-            let factors = [fixed, compare.repeats, count];
-            factors.into_iter().fold(compare.nfe.iter().sum(), usize::saturating_mul)
+            [compare.repeats, count].into_iter().fold(compare.evaluations(), usize::saturating_mul)
         });
         let trained = plan.spec.train.as_ref().map_or(0, |train| train.steps * train.batch);
         Ok(Prospect { parameters, effort, steps, compared, trained, warnings: lint(plan) })

@@ -1,5 +1,6 @@
 //! Data distributions, as random-access streams of samples.
 
+mod cifar10_gaussian;
 mod epoch;
 mod frame;
 mod funnel;
@@ -13,6 +14,7 @@ mod surface;
 mod table;
 mod toy;
 
+pub use cifar10_gaussian::Cifar10Gaussian;
 pub use epoch::place;
 pub use funnel::Funnel;
 pub use gaussian::{Gaussian, GaussianMixture, Known};

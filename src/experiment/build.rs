@@ -47,6 +47,7 @@ impl DataSpec {
             DataSpec::GaussianGrid(settings) => Arc::new(settings.build()),
             DataSpec::OrthogonalMixture(settings) => Arc::new(settings.build()),
             DataSpec::Manifold(settings) => Arc::new(settings.build()),
+            DataSpec::Cifar10Gaussian(settings) => Arc::new(settings.build()),
             DataSpec::EightGaussians(settings) => Arc::new(settings.build()?),
             DataSpec::Gaussian(settings) => Arc::new(settings.build()?),
             DataSpec::GaussianMixture(settings) => Arc::new(settings.build()?),
@@ -215,6 +216,7 @@ impl MetricSpec {
             MetricSpec::Classifier(metric) => Box::new(metric),
             MetricSpec::Kl(metric) => Box::new(metric),
             MetricSpec::LogDensity(metric) => Box::new(metric),
+            MetricSpec::LawWasserstein(metric) => Box::new(metric),
             MetricSpec::TrajectoryError(metric) => Box::new(metric),
         }
     }

@@ -6,7 +6,7 @@ use super::choices::{EmaSpec, GridSpec, MetricSpec, PredictorCorrector, Restart,
 use super::model_spec::ModelSpec;
 use super::spec::{CompareSpec, FLOOR, LearnedModel, SampleSpec, Spec, Which};
 use super::tree::short;
-use super::truth::{DENSITY, MODES, truth};
+use super::truth::{DENSITY, GAUSSIAN, MODES, truth};
 use crate::error::{Fault, Settings, at_least_one, between, positive};
 use crate::metric::{Need, Truth};
 use crate::sde::Sde;
@@ -65,12 +65,13 @@ impl Settings for Spec {
                     ));
                 }
                 // No solver takes more steps than evaluations.
-                let (grid, most) = (entry.grid.as_ref(), compare.nfe[compare.nfe.len() - 1]);
-                grid.map_or(Ok(()), |grid| check_grid(grid, &*sde, most))
-                    .map_err(|fault| fault.under(&format!("compare.entries[{i}].grid")))?;
+                let Some(&most) = compare.budgets(entry).last() else { continue };
+                let (grid, key) = match &entry.grid {
+                    Some(grid) => (grid, format!("compare.entries[{i}].grid")),
+                    None => (&self.sample.grid, "sample.grid".to_owned()),
+                };
+                check_grid(grid, &*sde, most).map_err(|fault| fault.under(&key))?;
             }
-            check_grid(&self.sample.grid, &*sde, compare.nfe[compare.nfe.len() - 1])
-                .map_err(|fault| fault.under("sample.grid"))?;
             check_metrics(self, compare)?;
         }
         Ok(())
@@ -132,10 +133,27 @@ impl Spec {
     }
 }
 
+/// Budgets, in ascending order.
+fn check_budgets(nfe: &[usize]) -> Result<(), Fault> {
+    not_empty("nfe", nfe.len(), "nfe: [10, 20, 50]")?;
+    for (i, &budget) in nfe.iter().enumerate() {
+        between(&format!("nfe[{i}]"), budget, (1, MOST_STEPS))?;
+        if i > 0 && budget <= nfe[i - 1] {
+            return Err(Fault::new(
+                format!("nfe[{i}]"),
+                format!("{budget} comes after {}", nfe[i - 1]),
+                "list the budgets in ascending order, each once",
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// Each metric is told what it needs, and has as many points as it needs.
 fn check_metrics(spec: &Spec, compare: &CompareSpec) -> Result<(), Fault> {
     let told = compare.metrics.iter().any(|choice| choice.build().needs().is_some());
     let data = if told { spec.data.without_files()? } else { None };
+    let gaussian = data.as_ref().and_then(|data| data.law()?.axes()).is_some();
     let truth = data.map_or(Truth::NOTHING, |data| truth(&data));
     let (key, count) = match compare.count {
         Some(count) => ("compare.count", count),
@@ -146,6 +164,11 @@ fn check_metrics(spec: &Spec, compare: &CompareSpec) -> Result<(), Fault> {
         let (what, who) = match metric.needs() {
             Some(Need::Density) if truth.density.is_none() => ("a density", DENSITY),
             Some(Need::Modes) if truth.modes.is_none() => ("modes", MODES),
+            Some(Need::Laws { .. }) if !gaussian => ("one Gaussian", GAUSSIAN),
+            Some(Need::Laws { .. }) if spec.model != ModelSpec::Exact => {
+                let problem = format!("{name} needs the exact score");
+                return Err(Fault::new(format!("compare.metrics[{i}]"), problem, "write `model: exact`"));
+            }
             _ if count < metric.least() => {
                 let problem = format!("{count} points are too few for {name}");
                 return Err(Fault::new(key, problem, format!("write at least {}", metric.least())));
@@ -217,6 +240,9 @@ impl Settings for CompareSpec {
             if let Some(grid) = &entry.grid {
                 under(&format!("{key}.grid"), grid)?;
             }
+            if let Some(nfe) = &entry.nfe {
+                check_budgets(nfe).map_err(|fault| fault.under(&key))?;
+            }
             let label = entry.label();
             if label == FLOOR {
                 let problem = format!("{:?} is what tables call fresh data compared with data", short(&label));
@@ -230,17 +256,7 @@ impl Settings for CompareSpec {
                 ));
             }
         }
-        not_empty("nfe", self.nfe.len(), "nfe: [10, 20, 50]")?;
-        for (i, &nfe) in self.nfe.iter().enumerate() {
-            between(&format!("nfe[{i}]"), nfe, (1, MOST_STEPS))?;
-            if i > 0 && nfe <= self.nfe[i - 1] {
-                return Err(Fault::new(
-                    format!("nfe[{i}]"),
-                    format!("{nfe} comes after {}", self.nfe[i - 1]),
-                    "list the budgets in ascending order, each once",
-                ));
-            }
-        }
+        check_budgets(&self.nfe)?;
         not_empty("metrics", self.metrics.len(), "metrics: [sliced_wasserstein]")?;
         for (i, metric) in self.metrics.iter().enumerate() {
             let key = format!("metrics[{i}]");

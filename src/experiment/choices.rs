@@ -36,6 +36,8 @@ choice! {
         manifold => Manifold(data::Manifold),
         /// One Gaussian of any dimension.
         gaussian => Gaussian(data::Gaussian),
+        /// The Gaussian with the covariance of CIFAR-10, in 3,072 dimensions.
+        cifar10_gaussian => Cifar10Gaussian(data::Cifar10Gaussian),
         /// A weighted sum of Gaussians.
         gaussian_mixture => GaussianMixture(data::GaussianMixture),
         /// Rows of a CSV, TSV, NPY or NPZ file.
@@ -138,6 +140,8 @@ choice! {
         euler_maruyama => EulerMaruyama(solve::EulerMaruyama),
         /// The reverse diffusion sampler on the reverse SDE.
         reverse_diffusion => ReverseDiffusion(solve::ReverseDiffusion),
+        /// The exponential integrator that holds the score.
+        exponential_integrator => ExponentialIntegrator(solve::ExponentialIntegrator),
         /// Ancestral sampling.
         ancestral => Ancestral(solve::Ancestral),
         /// DDIM, deterministic or stochastic.
@@ -276,6 +280,8 @@ choice! {
         kl => Kl(metric::Kl),
         /// How much more probable samples are than data.
         log_density => LogDensity(metric::LogDensity),
+        /// The Wasserstein distance between what a solver makes of Gaussian data and what it should, both exact.
+        law_wasserstein => LawWasserstein(metric::LawWasserstein),
         /// The distance from the exact solution of the probability-flow ODE, for solvers that draw no noise.
         trajectory_error => TrajectoryError(metric::TrajectoryError),
     }

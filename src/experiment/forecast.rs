@@ -146,9 +146,7 @@ impl Forecast {
             seconds: evaluations.map(|evaluations| each * evaluations * sample.count as f64),
         });
         self.comparison_seconds = plan.spec.compare.as_ref().map(|compare| {
-            let fixed = compare.entries.iter().filter(|entry| entry.solver.chosen().tolerance().is_none()).count();
-            let evaluations = compare.nfe.iter().sum::<usize>() as f64 * fixed as f64;
-            each * evaluations * compare.repeats as f64 * compare.count.unwrap_or(sample.count) as f64
+            each * compare.evaluations() as f64 * compare.repeats as f64 * compare.count.unwrap_or(sample.count) as f64
         });
         if let (Some(training), Some(train)) = (&mut self.training, &plan.spec.train)
             && let Some(validate) = train.validate

@@ -34,10 +34,9 @@ pub fn lint_compare(plan: &Plan, compare: &CompareSpec) -> Vec<String> {
     for entry in &compare.entries {
         let choice = plan.choice(entry);
         warnings.extend(solver(plan, &choice));
-        if choice.solver.chosen().tolerance().is_none() {
-            let label = entry.label();
-            warnings.extend(compare.nfe.iter().filter_map(|&budget| at_budget(plan, &choice, &label, budget)));
-        }
+        let label = entry.label();
+        let budgets = compare.budgets(entry).iter();
+        warnings.extend(budgets.filter_map(|&budget| at_budget(plan, &choice, &label, budget)));
     }
     once(warnings)
 }

@@ -143,6 +143,10 @@ pub struct Entry {
     /// Whether a last step removes the noise that is left; as in `sample.denoise` if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub denoise: Option<bool>,
+    /// The budgets of this solver, ascending, for example to compare solvers at equal steps; `compare.nfe` if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(inner(length(min = 1), inner(range(min = 1))))]
+    pub nfe: Option<Vec<usize>>,
 }
 
 /// For each required key, how it may look.
@@ -197,6 +201,21 @@ impl SampleSpec {
             (GridSpec::Explicit(times), None) => times.steps(),
             (_, None) => DEFAULT_STEPS,
         }
+    }
+}
+
+impl CompareSpec {
+    /// The budgets at which to measure an entry; a solver under error control has none.
+    pub fn budgets<'a>(&'a self, entry: &'a Entry) -> &'a [usize] {
+        match entry.solver.chosen().tolerance() {
+            Some(_) => &[],
+            None => entry.nfe.as_ref().unwrap_or(&self.nfe),
+        }
+    }
+
+    /// The sum of all budgets of all entries.
+    pub fn evaluations(&self) -> usize {
+        self.entries.iter().flat_map(|entry| self.budgets(entry)).copied().fold(0, usize::saturating_add)
     }
 }
 

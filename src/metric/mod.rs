@@ -14,6 +14,7 @@
 //! | [`ModeCoverage`] | the fraction of the modes of the data that are hit | 1 | O(N K D²) | O(N K) |
 //! | [`ModeWeights`] | total variation (or √χ²) of the weights of the modes | 0 | O(N K D²) | O(N K) |
 //! | [`TrajectoryError`] | RMS distance from the probability flow of the same start | 0 | O(N D), and the reference run | O(N D) |
+//! | [`LawWasserstein`] | W₂ of the exact laws of output and data, both Gaussian | 0 | a run of M + 3 samples for M draws | O(M) |
 //!
 //! N samples and M data points in D dimensions; L directions, S starts of a search, K modes, k neighbours. All work in
 //! `f64`, use every core unless they say otherwise, and give the same bits whatever the number of threads.
@@ -22,6 +23,7 @@ mod classifier;
 mod energy;
 mod gaussian_wasserstein;
 mod kl;
+mod law_wasserstein;
 mod log_density;
 mod max_sliced_wasserstein;
 mod mmd;
@@ -42,6 +44,7 @@ pub use classifier::Classifier;
 pub use energy::EnergyDistance;
 pub use gaussian_wasserstein::GaussianWasserstein;
 pub use kl::{Kl, Reference};
+pub use law_wasserstein::{Diagonal, LawWasserstein, Start, Target};
 pub use log_density::LogDensity;
 pub use max_sliced_wasserstein::MaxSlicedWasserstein;
 pub use mmd::Mmd;
@@ -109,12 +112,14 @@ pub struct Question<'a> {
     pub truth: &'a Truth,
     /// Where the probability flow ends `[N, D]` that starts where each sample started.
     pub flow: Option<ArrayView2<'a, f64>>,
+    /// The law of what the solver makes, and of what it should, in common axes.
+    pub laws: Option<[&'a Diagonal; 2]>,
 }
 
 impl<'a> Question<'a> {
     /// How far are the points `x` `[N, D]` from `data` `[M, D]`, if nothing else is known?
     pub fn new(x: ArrayView2<'a, f64>, data: ArrayView2<'a, f64>) -> Self {
-        Question { x, data, truth: &Truth::NOTHING, flow: None }
+        Question { x, data, truth: &Truth::NOTHING, flow: None, laws: None }
     }
 
     /// Whether it holds what a metric needs.
@@ -123,6 +128,7 @@ impl<'a> Question<'a> {
             Need::Density => self.truth.density.is_some(),
             Need::Modes => self.truth.modes.is_some(),
             Need::Flow { .. } => self.flow.is_some(),
+            Need::Laws { .. } => self.laws.is_some(),
         }
     }
 
@@ -154,6 +160,13 @@ pub enum Need {
     Flow {
         /// The tolerance, relative and absolute, of its integration.
         tolerance: f64,
+    },
+    /// The exact laws of what the solver makes and of what it should.
+    Laws {
+        /// Where it starts.
+        start: Start,
+        /// What it should make.
+        target: Target,
     },
 }
 

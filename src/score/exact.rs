@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use ndarray::{Array2, ArrayD, ArrayView1, Axis};
+use ndarray::{Array1, Array2, ArrayD, ArrayView1, Axis, Ix2};
 use tch::{Device, Kind, Tensor};
 
 use super::{Denoiser, Model};
@@ -96,6 +96,17 @@ impl Law {
             eigenvalues: tensor::to_rows(&eigenvalues.clamp_min(0.0)),
             basis: Some(tensor::to_array(&basis)),
         })
+    }
+
+    /// The mean `[D]` and the eigenvalues `[D]` of the covariance of one Gaussian, both in the axes of its covariance;
+    /// none of a mixture.
+    pub fn axes(&self) -> Option<(Array1<f64>, Array1<f64>)> {
+        let mean = (self.weights.len() == 1).then(|| self.means.row(0))?;
+        let mean = match &self.basis {
+            Some(basis) => basis.index_axis(Axis(0), 0).into_dimensionality::<Ix2>().expect("a matrix").t().dot(&mean),
+            None => mean.to_owned(),
+        };
+        Some((mean, self.eigenvalues.row(0).to_owned()))
     }
 
     /// The components, one at least.

@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{About, Clock, Context, Ddim, Order, Solver, Step};
+use super::{About, Clock, Context, Order, Solver, Step, Variant};
 use crate::error::Settings;
 use crate::score::Eval;
+use crate::sde::Kernel;
 use crate::tensor::weighted_sum;
 
 /// Which variance the reverse transition gets (Ho et al. 2020, section 3.2).
@@ -20,12 +21,18 @@ pub enum Variance {
 
 /// Ancestral sampling (Ho et al. 2020, Algorithm 2; Song et al. 2021, Appendix F, for VE).
 ///
-/// With a = α_t/α_s and b² = α_t² (κ_t² − κ_s²): mean (x + b² score)/a, which for VP is (x + β score)/√(1 − β).
+/// With the forward transition x_t = a x_s + b z, a = α_t/α_s and b² = α_t² (κ_t² − κ_s²): mean (x + b² score)/a, which for
+/// VP is (x + β score)/√(1 − β).
+///
+/// `variant: published` takes the transition to first order in the step, as score_sde discretises the SDE and Pierret &
+/// Galerne (2025) DDPM: b² = g² Δt and a² = 1 + 2 f Δt, for VP β_i = β(t) Δt. It takes steps so short that a² > 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Ancestral {
     /// The variance of the reverse transition.
     pub variance: Variance,
+    /// The forward transition: exact, or to first order.
+    pub variant: Variant,
 }
 
 impl Solver for Ancestral {
@@ -48,16 +55,25 @@ impl Solver for Ancestral {
     }
 
     fn step(&self, cx: &mut Context, now: &Eval, s: f64) -> Step {
-        if self.variance == Variance::Posterior {
-            return Ddim { eta: 1.0 }.step(cx, now, s);
-        }
-        let (k, ks) = (now.kernel, cx.kernel(s));
-        let ratio = ks.ratio() / k.ratio();
-        let gain = (1.0 - ratio) * (1.0 + ratio);
-        // (x + b² score)/a = (α_s/α_t) [(1 − gain) x + gain α_t x̂₀].
-        let noise = cx.brownian(Clock::FORWARD, &now.x, now.t, s);
-        let shrink = ks.alpha / k.alpha * (1.0 - gain);
-        weighted_sum(&[(shrink, &now.x), (ks.alpha * gain, &now.x0), (k.alpha, &noise)]).into()
+        let (Kernel { alpha, sigma }, ks) = (now.kernel, cx.kernel(s));
+        let (a, b_sq) = match self.variant {
+            Variant::Correct => {
+                let (ratio, end) = (now.kernel.ratio(), ks.ratio());
+                (alpha / ks.alpha, alpha * alpha * (ratio - end) * (ratio + end))
+            }
+            Variant::Published => {
+                let (sde, dt) = (cx.sde(), now.t - s);
+                ((1.0 + 2.0 * sde.drift(now.t) * dt).sqrt(), sde.diffusion_sq(now.t) * dt)
+            }
+        };
+        let noise = cx.standard(self.clock(), &now.x, now.t, s);
+        let spread = match self.variance {
+            Variance::Posterior => b_sq.sqrt() * ks.sigma / sigma,
+            Variance::Forward => b_sq.sqrt(),
+        };
+        // (x + b² score)/a, score = (α x̂₀ − x)/σ².
+        let gain = b_sq / (sigma * sigma);
+        weighted_sum(&[((1.0 - gain) / a, &now.x), (gain * alpha / a, &now.x0), (spread, &noise)]).into()
     }
 }
 

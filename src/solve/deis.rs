@@ -23,17 +23,20 @@ pub struct Deis {
     pub basis: Basis,
     /// How the first steps are made.
     pub start: Start,
+    /// Whether the last steps have orders …, 2, 1, as in published code; it leaves order two.
+    pub lower_order_final: bool,
 }
 
 impl Default for Deis {
     fn default() -> Self {
-        Deis { order: 3, basis: Basis::Time, start: Start::SingleStep }
+        Deis { order: 3, basis: Basis::Time, start: Start::SingleStep, lower_order_final: false }
     }
 }
 
 impl Deis {
     fn method(&self) -> Multistep {
-        Multistep { form: Form::NOISE, order: self.order, start: self.start }
+        let Deis { order, start, lower_order_final, .. } = *self;
+        Multistep { form: Form::NOISE, order, start, lower_order_final }
     }
 }
 
@@ -83,7 +86,7 @@ impl Default for Lms {
 
 impl Lms {
     fn deis(&self) -> Deis {
-        Deis { order: self.order, basis: Basis::Ratio, start: self.start }
+        Deis { order: self.order, basis: Basis::Ratio, start: self.start, lower_order_final: false }
     }
 }
 
@@ -153,7 +156,7 @@ impl Default for Ipndm {
 
 impl Ipndm {
     fn method(&self) -> Multistep {
-        Multistep { form: Form::NOISE, order: self.order, start: Start::Euler }
+        Multistep { form: Form::NOISE, order: self.order, start: Start::Euler, lower_order_final: false }
     }
 }
 

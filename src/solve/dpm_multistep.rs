@@ -13,12 +13,15 @@ fn second(kind: SolverType) -> impl FnOnce(&Context, &Leap, &[&Eval]) -> Vec<f64
     move |_, leap, nodes| Leap::weights(&leap.nodes(nodes), &kind.moments(leap))
 }
 
-/// The weights of order three. As published, the second difference lacks a factor 2, which leaves order two.
-fn third(variant: Variant) -> impl FnOnce(&Context, &Leap, &[&Eval]) -> Vec<f64> {
+/// The weights of order three. As published, the second difference lacks a factor 2, which leaves order two; `start` is what
+/// is taken for the slope where only two predictions are known.
+fn third(variant: Variant, start: SolverType) -> impl FnOnce(&Context, &Leap, &[&Eval]) -> Vec<f64> {
     move |_, leap, nodes| {
         let mut moments = leap.moments(nodes.len());
-        if let (Variant::Published, Some(last)) = (variant, moments.get_mut(2)) {
-            *last *= 0.5;
+        match (variant, nodes.len()) {
+            (Variant::Published, 2) => moments = start.moments(leap),
+            (Variant::Published, 3) => moments[2] *= 0.5,
+            _ => {}
         }
         Leap::weights(&leap.nodes(nodes), &moments)
     }
@@ -41,11 +44,15 @@ macro_rules! second_order {
         pub struct $name {
             /// How the slope is weighted.
             pub solver_type: SolverType,
+            /// Whether the last step has order 1, as in published code: at ten steps and below it may do better.
+            pub lower_order_final: bool,
         }
 
         impl $name {
-            const METHOD: Multistep =
-                Multistep { form: Form { predict: Predict::$predict, q: 0.0 }, order: 2, start: Start::Euler };
+            fn method(&self) -> Multistep {
+                let (form, lower_order_final) = (Form { predict: Predict::$predict, q: 0.0 }, self.lower_order_final);
+                Multistep { form, order: 2, start: Start::Euler, lower_order_final }
+            }
         }
 
         impl Solver for $name {
@@ -54,7 +61,7 @@ macro_rules! second_order {
             }
 
             fn order(&self) -> Order {
-                Self::METHOD.claim()
+                self.method().claim()
             }
 
             fn memory(&self) -> usize {
@@ -62,7 +69,7 @@ macro_rules! second_order {
             }
 
             fn step(&self, cx: &mut Context, now: &Eval, s: f64) -> Step {
-                Self::METHOD.step(cx, now, s, second(self.solver_type)).into()
+                self.method().step(cx, now, s, second(self.solver_type)).into()
             }
         }
 
@@ -77,15 +84,18 @@ macro_rules! third_order {
         #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
         #[serde(default, deny_unknown_fields)]
         pub struct $name {
-            /// `published` halves the weight of the second difference.
+            /// `published` halves the weight of the second difference, and starts as dpmpp_2m does.
             pub variant: Variant,
             /// How the first steps are made.
             pub start: Start,
+            /// Whether the last steps have orders 2 and 1, as in published code; it leaves order two.
+            pub lower_order_final: bool,
         }
 
         impl $name {
             fn method(&self) -> Multistep {
-                Multistep { form: Form { predict: Predict::$predict, q: 0.0 }, order: 3, start: self.start }
+                let form = Form { predict: Predict::$predict, q: 0.0 };
+                Multistep { form, order: 3, start: self.start, lower_order_final: self.lower_order_final }
             }
         }
 
@@ -103,7 +113,7 @@ macro_rules! third_order {
             }
 
             fn step(&self, cx: &mut Context, now: &Eval, s: f64) -> Step {
-                self.method().step(cx, now, s, third(self.variant)).into()
+                self.method().step(cx, now, s, third(self.variant, SolverType::Midpoint)).into()
             }
         }
 
@@ -122,18 +132,20 @@ macro_rules! second_order_sde {
             pub eta: f64,
             /// How the slope is weighted.
             pub solver_type: SolverType,
+            /// Whether the last step has order 1, as in published code.
+            pub lower_order_final: bool,
         }
 
         impl Default for $name {
             fn default() -> Self {
-                $name { eta: 1.0, solver_type: SolverType::Midpoint }
+                $name { eta: 1.0, solver_type: SolverType::Midpoint, lower_order_final: false }
             }
         }
 
         impl $name {
             fn method(&self) -> Multistep {
                 let form = Form { predict: Predict::$predict, q: self.eta };
-                Multistep { form, order: 2, start: Start::Euler }
+                Multistep { form, order: 2, start: Start::Euler, lower_order_final: self.lower_order_final }
             }
         }
 
@@ -231,17 +243,19 @@ pub struct Dpmpp3mSde {
     pub variant: Variant,
     /// How the first steps are made when q = 0; otherwise with orders 1, 2, 3.
     pub start: Start,
+    /// Whether the last steps have orders 2 and 1, as in published code.
+    pub lower_order_final: bool,
 }
 
 impl Default for Dpmpp3mSde {
     fn default() -> Self {
-        Dpmpp3mSde { eta: 1.0, variant: Variant::Correct, start: Start::SingleStep }
+        Dpmpp3mSde { eta: 1.0, variant: Variant::Correct, start: Start::SingleStep, lower_order_final: false }
     }
 }
 
 impl Dpmpp3mSde {
     fn method(&self) -> Multistep {
-        Multistep { form: Form::data(self.eta), order: 3, start: self.start }
+        Multistep { form: Form::data(self.eta), order: 3, start: self.start, lower_order_final: self.lower_order_final }
     }
 }
 
@@ -263,7 +277,7 @@ impl Solver for Dpmpp3mSde {
     }
 
     fn step(&self, cx: &mut Context, now: &Eval, s: f64) -> Step {
-        self.method().step(cx, now, s, third(self.variant)).into()
+        self.method().step(cx, now, s, third(self.variant, SolverType::Heun)).into()
     }
 }
 

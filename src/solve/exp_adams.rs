@@ -27,18 +27,22 @@ pub struct ExpAdams {
     pub basis: Basis,
     /// How the first steps are made.
     pub start: Start,
+    /// Whether the last steps have orders …, 2, 1, as in published code; it leaves order two.
+    pub lower_order_final: bool,
 }
 
 impl Default for ExpAdams {
     fn default() -> Self {
         let (predict, basis, start) = (Predict::Data, Basis::LogSnr, Start::SingleStep);
-        ExpAdams { order: 3, predict, eta: 0.0, basis, start }
+        ExpAdams { order: 3, predict, eta: 0.0, basis, start, lower_order_final: false }
     }
 }
 
 impl ExpAdams {
     fn method(&self) -> Multistep {
-        Multistep { form: Form { predict: self.predict, q: self.eta }, order: self.order, start: self.start }
+        let form = Form { predict: self.predict, q: self.eta };
+        let ExpAdams { order, start, lower_order_final, .. } = *self;
+        Multistep { form, order, start, lower_order_final }
     }
 }
 

@@ -27,12 +27,15 @@ pub(super) struct Multistep {
     pub form: Form,
     pub order: usize,
     pub start: Start,
+    /// Whether the last steps have orders …, 2, 1.
+    pub lower_order_final: bool,
 }
 
 impl Multistep {
     /// The order that the start leaves of the method's own.
     pub(super) fn claim(&self) -> Order {
-        let order = self.order as f64;
+        // A last step of order one makes an error of O(h²).
+        let order = if self.lower_order_final { self.order.min(2) } else { self.order } as f64;
         match (self.form.q > 0.0, self.start) {
             // The polynomial does not see the noise between its nodes, which costs O(h²) whatever its degree.
             (true, _) => Order::sde(order.min(2.0), 1.0),
@@ -59,8 +62,10 @@ impl Multistep {
         leap.apply(now, &weights(cx, &leap, &nodes), &nodes, noise.as_ref())
     }
 
-    /// The last evaluations, newest first, `order` of them at most.
+    /// The last evaluations, newest first, `order` of them at most, and of a method that ends with lower orders no more
+    /// than steps are to be made.
     pub(super) fn nodes<'a>(&self, cx: &'a Context, now: &'a Eval) -> Vec<&'a Eval> {
-        std::iter::once(now).chain(cx.past()).take(self.order).collect()
+        let most = if self.lower_order_final { self.order.min(cx.steps_left() + 1) } else { self.order };
+        std::iter::once(now).chain(cx.past()).take(most).collect()
     }
 }

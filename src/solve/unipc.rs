@@ -41,18 +41,22 @@ pub struct UniPc {
     pub corrector: bool,
     /// How the first steps are made.
     pub start: Start,
+    /// Whether the last steps have orders …, 2, 1, as in published code; it leaves order two.
+    pub lower_order_final: bool,
 }
 
 impl Default for UniPc {
     fn default() -> Self {
         let (predict, start) = (Predict::Data, Start::SingleStep);
-        UniPc { order: 3, b: B::Bh2, predict, corrector: true, start }
+        UniPc { order: 3, b: B::Bh2, predict, corrector: true, start, lower_order_final: false }
     }
 }
 
 impl UniPc {
     fn method(&self) -> Multistep {
-        Multistep { form: Form { predict: self.predict, q: 0.0 }, order: self.order, start: self.start }
+        let form = Form { predict: self.predict, q: 0.0 };
+        let UniPc { order, start, lower_order_final, .. } = *self;
+        Multistep { form, order, start, lower_order_final }
     }
 
     /// The weights at the nodes of a polynomial, or of B(h) for a line.
@@ -81,6 +85,8 @@ impl Solver for UniPc {
     fn order(&self) -> Order {
         let order = self.order as f64 + if self.corrector { 1.0 } else { 0.0 };
         match self.start {
+            // The last step is not corrected.
+            _ if self.lower_order_final => Order::ode(order.min(2.0)),
             Start::SingleStep => Order::ode(order),
             // The first step is of order one, corrected to two; its error is made once.
             Start::Euler => Order::ode(order.min(if self.corrector { 3.0 } else { 2.0 })),

@@ -65,8 +65,8 @@ pub const DETERMINISTIC: [Maker; 9] = [
 pub const STOCHASTIC: [Maker; 6] = [
     ("euler_maruyama", || EulerMaruyama::default().into()),
     ("reverse_diffusion", || ReverseDiffusion {}.into()),
-    ("ancestral posterior", || Ancestral { variance: Variance::Posterior }.into()),
-    ("ancestral forward", || Ancestral { variance: Variance::Forward }.into()),
+    ("ancestral posterior", || Ancestral::default().into()),
+    ("ancestral forward", || Ancestral { variance: Variance::Forward, ..Default::default() }.into()),
     ("ddim eta=1", || Ddim { eta: 1.0 }.into()),
     ("gotta_go_fast", || GottaGoFast::default().into()),
 ];

@@ -12,9 +12,9 @@ use crate::error::{Error, Result};
 use crate::experiment::observer::Observer;
 use crate::experiment::plan::{Choice, Plan};
 use crate::experiment::spec::{CompareSpec, FLOOR};
-use crate::experiment::truth::{flow, truth};
+use crate::experiment::truth::{flow, laws, truth};
 use crate::file::write_whole;
-use crate::metric::{Metric, Need, Question, Truth};
+use crate::metric::{Diagonal, Metric, Need, Question, Start, Target, Truth};
 use crate::score::Model;
 use crate::solve::{Sampler, Schedule, Tolerance, prior};
 use crate::tensor;
@@ -65,6 +65,8 @@ struct Subject<'a> {
     truth: Truth,
     /// The tolerance of the probability flow, if a metric needs it.
     tolerance: Option<Tolerance>,
+    /// Which laws to compare, if a metric needs them.
+    laws: Option<(Start, Target)>,
     count: usize,
     observer: &'a dyn Observer,
 }
@@ -80,8 +82,12 @@ pub fn compare(plan: &Plan, spec: &CompareSpec, model: &dyn Model, observer: &dy
         Some(Need::Flow { tolerance }) => Some(Tolerance { rtol: tolerance, atol: tolerance }),
         _ => None,
     });
+    let laws = metrics.iter().find_map(|metric| match metric.needs() {
+        Some(Need::Laws { start, target }) => Some((start, target)),
+        _ => None,
+    });
     let truth = truth(plan.data());
-    let subject = Subject { plan, model, metrics, truth, tolerance, count, observer };
+    let subject = Subject { plan, model, metrics, truth, tolerance, laws, count, observer };
     let jobs = jobs(plan, spec, observer);
     let total: usize = jobs.iter().map(|job| job.steps.unwrap_or(1)).sum();
     observer.begin("comparing", (total * count * spec.repeats) as u64);
@@ -112,7 +118,7 @@ fn jobs<'a>(plan: &'a Plan, spec: &'a CompareSpec, observer: &dyn Observer) -> V
             jobs.push(Job { label, choice, budget: None, steps: None });
             continue;
         }
-        for &budget in &spec.nfe {
+        for &budget in spec.budgets(entry) {
             match plan.steps_within(&choice, budget) {
                 Some(steps) => {
                     jobs.push(Job { label: label.clone(), choice, budget: Some(budget), steps: Some(steps) })
@@ -122,6 +128,14 @@ fn jobs<'a>(plan: &'a Plan, spec: &'a CompareSpec, observer: &dyn Observer) -> V
         }
     }
     jobs
+}
+
+/// What is known of a run beside its samples.
+#[derive(Default)]
+struct Solution {
+    /// Which of the probability flows it approximates.
+    flow: Option<usize>,
+    laws: Option<[Diagonal; 2]>,
 }
 
 /// What all runs of one repeat share: x_T, the seed of the noise, and what to compare with.
@@ -163,14 +177,14 @@ impl<'a> Measure<'a> {
             value: f64::NAN,
             standard_error: f64::NAN,
         };
-        self.cells(&floor, Some(&other), None)
+        self.cells(&floor, Some(&other), &Solution::default())
     }
 
     fn job(&mut self, job: &Job) -> Result<Vec<Cell>> {
         let Subject { plan, model, observer, .. } = *self.subject;
         let steps = job.steps.unwrap_or(1);
         let sampler = plan.sampler(&job.choice, steps, self.seed).expect("the experiment was checked");
-        let flow = self.flow(&sampler)?;
+        let solution = Solution { flow: self.flow(&sampler)?, laws: self.laws(&sampler)? };
         let run = sampler.run(model, &self.init, &plan.compute.workers, &tick(observer));
         let mut cell = Cell {
             entry: job.label.clone(),
@@ -186,11 +200,11 @@ impl<'a> Measure<'a> {
         match run {
             Ok(run) => {
                 (cell.nfe, cell.seconds) = (run.nfe, run.seconds);
-                Ok(self.cells(&cell, Some(&run.x), flow))
+                Ok(self.cells(&cell, Some(&run.x), &solution))
             }
             Err(error @ Error::NonFinite { .. }) => {
                 observer.say(&format!("{}: {error}", job.label));
-                Ok(self.cells(&cell, None, flow))
+                Ok(self.cells(&cell, None, &solution))
             }
             Err(error) => Err(error),
         }
@@ -211,13 +225,21 @@ impl<'a> Measure<'a> {
         Ok(Some(self.flows.len() - 1))
     }
 
+    /// The laws of what a run makes and of what it should, if a metric asks.
+    fn laws(&self, sampler: &Sampler) -> Result<Option<[Diagonal; 2]>> {
+        let Subject { plan, laws: Some(which), observer, .. } = *self.subject else { return Ok(None) };
+        let tick = tick(observer);
+        plan.compute.workers.install(|| laws(plan, sampler, which, &|| tick(0)))
+    }
+
     /// A copy of `cell` for each metric that can be told what it needs, with what it says of the samples `x`; NaN where
     /// there are none.
-    fn cells(&self, cell: &Cell, x: Option<&Tensor>, flow: Option<usize>) -> Vec<Cell> {
+    fn cells(&self, cell: &Cell, x: Option<&Tensor>, solution: &Solution) -> Vec<Cell> {
         let Subject { plan, metrics, truth, .. } = self.subject;
         let samples = x.map_or(Array2::zeros((0, 0)), tensor::to_rows);
-        let flow = flow.map(|flow| self.flows[flow].1.view());
-        let question = Question { x: samples.view(), data: self.reference.view(), truth, flow };
+        let flow = solution.flow.map(|flow| self.flows[flow].1.view());
+        let laws = solution.laws.as_ref().map(|laws| laws.each_ref());
+        let question = Question { x: samples.view(), data: self.reference.view(), truth, flow, laws };
         let answered = metrics.iter().filter(|metric| metric.needs().is_none_or(|need| question.has(need)));
         let named = |metric: &dyn Metric| {
             let mut cell = Cell { metric: metric.name().into(), ..cell.clone() };

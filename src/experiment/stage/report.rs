@@ -129,7 +129,8 @@ impl Drawer<'_> {
         let spec = &self.plan.spec.sample;
         let sampled = format!("{}, {} steps", spec.solver.name(), spec.steps());
         // As many of each, so that they look equally dense.
-        let data = data.slice(s![..data.nrows().min(rows), ..]);
+        let count = POINTS.min(rows);
+        let data = data.slice(s![..data.nrows().min(count), ..]);
         let data = PointPanel { title: "data".into(), points: first_two(data) };
         let panels = vec![data, PointPanel { title: sampled, points: first_two(samples.view()) }];
         let note = if dim > 2 { " Only the first two coordinates are shown." } else { "" };
@@ -142,7 +143,7 @@ impl Drawer<'_> {
                 prior(&*self.plan.sde, self.plan.spec.seed, count, &self.plan.data().shape(), self.plan.options())
             };
             // A solver that diverges here is in the table as such; its panels are left out.
-            let Ok(run) = sampler.run(self.model, &init(POINTS), &self.plan.compute.workers, &|_| Ok(())) else {
+            let Ok(run) = sampler.run(self.model, &init(count), &self.plan.compute.workers, &|_| Ok(())) else {
                 continue;
             };
             let title = format!("{title}, {} evaluations", evaluations(run.nfe));
@@ -194,16 +195,15 @@ impl Drawer<'_> {
             let choice = Choice { solver: &sample.solver, grid: &sample.grid, denoise: sample.denoise };
             return vec![(sample.solver.name().into(), choice, sample.steps())];
         };
-        let budget = compare.nfe[1.min(compare.nfe.len() - 1)];
         compare
             .entries
             .iter()
             .filter_map(|entry| {
                 let choice = self.plan.choice(entry);
-                let steps = if entry.solver.chosen().tolerance().is_some() {
-                    1
-                } else {
-                    self.plan.steps_within(&choice, budget)?
+                let budgets = compare.budgets(entry);
+                let steps = match budgets.get(1).or(budgets.first()) {
+                    Some(&budget) => self.plan.steps_within(&choice, budget)?,
+                    None => 1,
                 };
                 Some((entry.label(), choice, steps))
             })
