@@ -25,14 +25,17 @@
 
 mod affine;
 pub mod claim;
+mod expectation;
 mod fit;
 mod flow;
 mod measure;
 mod ode;
+mod part;
 mod path;
 mod run;
-mod stochastic;
+mod strong;
 mod target;
+mod weak;
 
 pub use affine::{AffineMap, Gaussian};
 pub use claim::Verdict;
