@@ -14,7 +14,7 @@ use super::target::{DOUBLE, Mixture, Product, line};
 use super::{Point, Verdict, fit};
 use crate::rng::{Purpose, Stream};
 use crate::score::Eval;
-use crate::sde::Sde;
+use crate::sde::{Kernel, Sde};
 use crate::solve::{Context, Noise, Solver, Step};
 use crate::tensor;
 
@@ -91,11 +91,11 @@ fn error(subject: &Subject, product: &Product, steps: usize, count: usize) -> Op
     let (mean, variance) = mixture.moments(0);
     let end = ratios[ratios.len() - 1];
     let (found, exact) = (u[0].mean(mixture, ratios[0]), [mean, variance + mean * mean + end * end]);
-    let sums = of_steps(product, &*solver, &times, &u, count);
-    let gaps = [0, 1].map(|k| {
-        let of_path = sums.iter().map(|sum| sum[k] + found[k] - exact[k]).collect();
-        tensor::from_f64(of_path, &[count as i64, 1], DOUBLE)
-    });
+    let (sums, controls) = of_steps(product, &*solver, &times, &u, count);
+    let column = |values: Vec<f64>| tensor::from_f64(values, &[count as i64], DOUBLE);
+    let gaps = [0, 1].map(|k| column(sums.iter().map(|sum| sum[k] + found[k] - exact[k]).collect()));
+    let controls = (0..CONTROLS).map(|j| column(controls.iter().map(|control| control[j]).collect())).collect::<Vec<_>>();
+    let gaps = gaps.map(|gap| without(gap, &controls));
     // The length of the mean, and its standard error: that along its own direction.
     let means = gaps.each_ref().map(|gap| mean_of(gap).0);
     let error = means[0].hypot(means[1]);
@@ -123,21 +123,28 @@ fn stochasticity(product: &Product, solver: &dyn Solver, ratios: &[f64], n: usiz
     variance / (2.0 * SHORT * sde.kernel(t).sigma.powi(2))
 }
 
-/// Σ_n [E_n u_{n+1} − u_n] of each of `count` paths.
+/// How many sums of mean zero come with the errors of a path.
+const CONTROLS: usize = 4;
+
+/// Σ_n [E_n u_{n+1} − u_n] of each of `count` paths, and sums that are zero on average.
+///
+/// A multistep method sees the noise of one step as a slope in the next ones, an error that is zero on average but, at
+/// h^{3/2} a step, larger than what it is to show. To first and second order in the innovation ζ = z_{n+1} − E_n z_{n+1} it is
+/// a multiple of D′ u′ ζ and (D′ u″ + ½ D″ u′) (ζ² − E_n ζ²): these are the controls.
 fn of_steps(
     product: &Product,
     solver: &dyn Solver,
     times: &[f64],
     u: &[Expectation],
     count: usize,
-) -> Vec<[f64; 2]> {
+) -> (Vec<[f64; 2]>, Vec<[f64; CONTROLS]>) {
     let (sde, steps) = (&*product.sde, times.len() - 1);
     let z = |x: &Tensor, t: f64| {
         Vec::<f64>::try_from((x / sde.kernel(t).alpha).view(-1)).expect("float64 on the CPU")
     };
     let start = product.factors[0].draw(steps as u64, sde.kernel(times[0]), count);
     let (mut now, mut past) = (Eval::new(product, start, times[0]), Vec::<Eval>::new());
-    let (mut sums, mut drawn) = (vec![[0.0; 2]; count], 0);
+    let (mut sums, mut controls, mut drawn) = (vec![[0.0; 2]; count], vec![[0.0; CONTROLS]; count], 0);
     for n in 0..steps {
         let (s, left) = (times[n + 1], steps - 1 - n);
         let step = |noise: &mut dyn Noise, now: &Eval, past: &[Eval]| {
@@ -155,11 +162,29 @@ fn of_steps(
         let Step { x, next } = step(&mut noise, &rows(&now, &each), &wide);
         drawn += draws.0 as u32;
         let (here, there) = (z(&now.x, now.t), z(&x, s));
-        for ((sum, z), ends) in sums.iter_mut().zip(here).zip(there.chunks(copies as usize)) {
-            let values: Vec<[f64; 2]> = ends[..nodes.len()].iter().map(|&z| u[n + 1].at(z)).collect();
+        let mean = |f: &dyn Fn(f64) -> f64, ends: &[f64]| weights.iter().zip(ends).map(|(w, &z)| w * f(z)).sum::<f64>();
+        let kernel = sde.kernel(s);
+        let length = 1.0 - (kernel.ratio() / sde.kernel(now.t).ratio()).powi(2);
+        for (((sum, control), z), ends) in
+            sums.iter_mut().zip(&mut controls).zip(here).zip(there.chunks(copies as usize))
+        {
             let before = u[n].at(z);
+            let centre = mean(&|z| z, ends);
+            let spread = mean(&|z| (z - centre).powi(2), ends);
+            let zeta = ends[nodes.len()] - centre;
+            let width = 0.5 * kernel.ratio().min(0.5);
+            let around = [centre - width, centre, centre + width];
+            let [d1, d2] = derivatives(around.map(|z| {
+                let mut x0 = [0.0];
+                product.factors[0].denoise(Kernel { alpha: 1.0, sigma: kernel.ratio() }, &[z], &mut x0);
+                x0[0]
+            }), width);
+            let ahead = around.map(|z| u[n + 1].at(z));
             for k in 0..2 {
-                sum[k] += weights.iter().zip(&values).map(|(weight, value)| weight * value[k]).sum::<f64>() - before[k];
+                sum[k] += mean(&|z| u[n + 1].at(z)[k], ends) - before[k];
+                let [u1, u2] = derivatives(ahead.map(|u| u[k]), width);
+                control[k] += length * d1 * u1 * zeta;
+                control[2 + k] += length * (d1 * u2 + 0.5 * d2 * u1) * (zeta * zeta - spread);
             }
         }
         let own = Tensor::arange(count as i64, (tch::Kind::Int64, DOUBLE.1)) * copies + (copies - 1);
@@ -170,7 +195,27 @@ fn of_steps(
         past.insert(0, std::mem::replace(&mut now, next));
         past.truncate(solver.memory());
     }
-    sums
+    (sums, controls)
+}
+
+/// The first two derivatives from three values.
+fn derivatives([before, now, after]: [f64; 3], width: f64) -> [f64; 2] {
+    [(after - before) / (2.0 * width), (after - 2.0 * now + before) / (width * width)]
+}
+
+/// Numbers less the multiples of the controls that they are correlated with. The controls are zero on average.
+fn without(mut numbers: Tensor, controls: &[Tensor]) -> Tensor {
+    let beside = |x: &Tensor, control: &Tensor| {
+        let deviation = control - control.mean(DOUBLE.0);
+        let share = (x * &deviation).sum(DOUBLE.0) / deviation.square().sum(DOUBLE.0).clamp_min(f64::MIN_POSITIVE);
+        x - share * control
+    };
+    let mut left: Vec<Tensor> = controls.iter().map(Tensor::shallow_clone).collect();
+    while let Some(control) = left.pop() {
+        numbers = beside(&numbers, &control);
+        left = left.iter().map(|other| beside(other, &control)).collect();
+    }
+    numbers
 }
 
 /// Some rows of an evaluation.
