@@ -1,11 +1,9 @@
 //! Expectations of the end of a reverse process, given a state on the way.
 
-use super::target::Mixture;
+use super::target::{Component, Mixture};
 use crate::sde::Kernel;
 
 /// u(z) = E[φ(z_end) | z] at one noise level, for φ = z and z², z = x/α: values on a grid, by local interpolation.
-///
-/// It need not be exact where it is used, only smooth and near.
 #[derive(Clone, Debug)]
 pub(super) struct Expectation {
     centre: f64,
@@ -18,14 +16,24 @@ pub(super) struct Expectation {
 const SIDE: usize = 80;
 const DENSITY: f64 = 10.0;
 /// Interpolation is through so many nodes.
-const STENCIL: usize = 6;
+const STENCIL: usize = 8;
 
 impl Expectation {
-    fn new(mixture: &Mixture, ratio: f64, value: impl FnMut(f64) -> [f64; 2]) -> Self {
-        let (centre, variance) = mixture.moments(0);
-        let width = (variance + ratio * ratio).sqrt() / DENSITY;
-        let nodes = (0..=2 * SIDE).map(|i| centre + (i as f64 - SIDE as f64) * width);
-        Expectation { centre, width, values: nodes.map(value).collect() }
+    /// That which has the given values at the nodes, asked for in their order.
+    pub fn new(mixture: &Mixture, ratio: f64, value: impl FnMut(f64) -> [f64; 2]) -> Self {
+        let (centre, width) = Self::scale(mixture, ratio);
+        Expectation { centre, width, values: Self::nodes(mixture, ratio).into_iter().map(value).collect() }
+    }
+
+    fn scale(mixture: &Mixture, ratio: f64) -> (f64, f64) {
+        let (mean, variance) = mixture.moments(0);
+        (mean, (variance + ratio * ratio).sqrt() / DENSITY)
+    }
+
+    /// The nodes at a noise level: out to eight standard deviations.
+    pub fn nodes(mixture: &Mixture, ratio: f64) -> Vec<f64> {
+        let (centre, width) = Self::scale(mixture, ratio);
+        (0..=2 * SIDE).map(|i| centre + (i as f64 - SIDE as f64) * width).collect()
     }
 
     /// u(z), by the polynomial through the nearest nodes.
@@ -50,7 +58,7 @@ impl Expectation {
     /// E u(z) over the marginal of data of this law at the noise level of u: the trapezoidal rule on the nodes.
     pub fn mean(&self, mixture: &Mixture, ratio: f64) -> [f64; 2] {
         let density = |z: f64| -> f64 {
-            let of = |c: &super::target::Component| {
+            let of = |c: &Component| {
                 let spread = c.variance[0] + ratio * ratio;
                 c.weight * (-0.5 * (z - c.mean[0]).powi(2) / spread).exp() / (std::f64::consts::TAU * spread).sqrt()
             };
@@ -63,8 +71,8 @@ impl Expectation {
     }
 }
 
-/// Π_{j ≠ i} (i − j) for six nodes.
-const DIVISORS: [f64; STENCIL] = [-120.0, 24.0, -12.0, 12.0, -24.0, 120.0];
+/// Π_{j ≠ i} (i − j) for eight nodes.
+const DIVISORS: [f64; STENCIL] = [-5040.0, 720.0, -240.0, 144.0, -144.0, 240.0, -720.0, 5040.0];
 
 /// u at each of falling noise levels, for a process that has the stochasticity `q[n]` between levels n and n + 1.
 ///

@@ -35,6 +35,7 @@ mod path;
 mod run;
 mod strong;
 mod target;
+mod transition;
 mod weak;
 
 pub use affine::{AffineMap, Gaussian};

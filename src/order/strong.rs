@@ -20,8 +20,8 @@ const FLOOR: f64 = 1e-12;
 /// grids are nested and the path is drawn once.
 fn on_paths(effort: Effort) -> (usize, &'static [usize], usize) {
     match effort {
-        Effort::Full => (4000, &[16, 20, 32, 40, 64, 80, 128, 160], 1280),
-        Effort::Quick => (400, &[16, 20, 32, 40, 64, 80], 640),
+        Effort::Full => (2000, &[32, 40, 64, 80, 128, 160, 256], 1280),
+        Effort::Quick => (400, &[20, 32, 40, 64, 80, 128, 160], 640),
     }
 }
 
@@ -50,8 +50,7 @@ pub(super) fn on_mixture(subject: &Subject, claim: f64, effort: Effort) -> Findi
     let points: Vec<Point> = steps.iter().filter_map(&mut error).collect();
     // Errors of paths at N and at R are nearly independent: the smaller vanishes beside the square of the larger.
     let fit = fit(&points, FLOOR, None);
-    let mut finding =
-        Finding { kind: Kind::Strong, problem: "skewed_1d", claim, points, fit, verdict: Verdict::Met };
+    let mut finding = Finding { kind: Kind::Strong, problem: "skewed_1d", claim, points, fit, verdict: Verdict::Met };
     finding.verdict = judge(subject, &finding);
     finding
 }
