@@ -5,7 +5,7 @@ use tch::{Kind, Tensor};
 use super::expectation::gauss_hermite;
 use super::run::Draws;
 use super::target::{DOUBLE, Product};
-use crate::rng::{Purpose, Stream};
+use crate::rng::Stream;
 use crate::score::Eval;
 use crate::solve::{Context, Noise, Solver, Step};
 use crate::tensor;

@@ -124,7 +124,7 @@ fn of_paths(chain: &Chain, count: usize) -> (f64, f64) {
     let (stream, mut drawn, mut past) = (Stream::new(steps as u64, Purpose::Brownian), 0, Vec::<Eval>::new());
     let (found, kept) = (u[0].mean(mixture, ratios[0]), kept(chain));
     let mut sums = vec![[0, 1].map(|k| found[k] - kept[k]); count];
-    let mut zeros = vec![[0.0; CONTROLS]; count];
+    let mut zeros = vec![vec![0.0; ALL_CONTROLS]; count];
     for n in 0..steps {
         let Branched { weights, ends, draws, next } = chain.branch(n, &past, &now, Some((stream, drawn)));
         drawn += draws as u32;
@@ -138,13 +138,18 @@ fn of_paths(chain: &Chain, count: usize) -> (f64, f64) {
             }
             let more = controls(mixture, &u[n + 1], ratios[n + 1], &weights, ends);
             let length = 1.0 - (ratios[n + 1] / ratios[n]).powi(2);
-            zero.iter_mut().zip(more).for_each(|(zero, more)| *zero += length * more);
+            let (first, more) = match near_end(n, steps) {
+                _ if n + 1 == steps => continue,
+                Some(place) => (CONTROLS + place * OF_END, &more[..OF_END]),
+                None => (0, &more[..]),
+            };
+            zero[first..].iter_mut().zip(more).for_each(|(zero, more)| *zero += length * more);
         }
         past.insert(0, std::mem::replace(&mut now, next.expect("paths go on")));
         past.truncate(chain.solver.memory());
     }
     let column = |values: Vec<f64>| tensor::from_f64(values, &[count as i64], DOUBLE);
-    let zeros: Vec<Tensor> = (0..CONTROLS).map(|j| column(zeros.iter().map(|zero| zero[j]).collect())).collect();
+    let zeros: Vec<Tensor> = (0..ALL_CONTROLS).map(|j| column(zeros.iter().map(|zero| zero[j]).collect())).collect();
     let gaps = [0, 1].map(|k| without(column(sums.iter().map(|sum| sum[k]).collect()), &zeros));
     // The length of the mean, and its standard error: that along its own direction.
     let means = gaps.each_ref().map(|gap| mean_of(gap).0);
@@ -153,8 +158,16 @@ fn of_paths(chain: &Chain, count: usize) -> (f64, f64) {
     (error, mean_of(&along).1)
 }
 
-/// How many numbers of mean zero come with each step of a path.
+/// How many numbers of mean zero come with each step of a path, and how many of them, the first ones, for a step near an
+/// end by itself: noise there meets steps of other weights, and that of the last step meets none.
 const CONTROLS: usize = 12;
+const OF_END: usize = 4;
+const ALL_CONTROLS: usize = CONTROLS + 5 * OF_END;
+
+/// The place of a step among the first two and the three before the last.
+fn near_end(n: usize, steps: usize) -> Option<usize> {
+    if n < 2 { Some(n) } else { (n + 4 >= steps).then(|| n + 6 - steps) }
+}
 
 /// Numbers that are zero on average and correlated with the errors of later steps.
 ///
@@ -174,19 +187,17 @@ fn controls(mixture: &Mixture, u: &Expectation, ratio: f64, weights: &[f64], end
         x0[0]
     });
     let ([d1, d2], ahead) = (derivatives(denoised, width), around.map(|z| u.at(z)));
-    let mut all = [0.0; CONTROLS];
-    for (k, own) in all.chunks_mut(CONTROLS / 2).enumerate() {
-        let [u1, u2] = derivatives(ahead.map(|u| u[k]), width);
-        own.copy_from_slice(&[
-            u2 * square,
-            d1 * d1 * u1 * zeta,
-            d2 * u1 * square,
-            d1 * u2 * square,
-            u1 * zeta,
-            d1 * u1 * zeta,
-        ]);
-    }
-    all
+    let [first, second] = [0, 1].map(|k| derivatives(ahead.map(|u| u[k]), width));
+    let each = |f: &dyn Fn([f64; 2]) -> f64| [f(first), f(second)];
+    let all = [
+        each(&|[u1, _]| u1 * zeta),
+        each(&|[u1, _]| d1 * u1 * zeta),
+        each(&|[u1, _]| d1 * d1 * u1 * zeta),
+        each(&|[_, u2]| u2 * square),
+        each(&|[_, u2]| d1 * u2 * square),
+        each(&|[u1, _]| d2 * u1 * square),
+    ];
+    all.concat().try_into().expect("two of each")
 }
 
 /// The first two derivatives from three values.
