@@ -60,7 +60,7 @@ fn finding(subject: &Subject, problem: &'static str, claim: f64, points: Vec<Poi
 /// Numbers of steps on the mixture, and how many paths to take of a solver with a past.
 fn on_paths(effort: Effort) -> (&'static [usize], usize) {
     match effort {
-        Effort::Full => (&[32, 45, 64, 90, 128, 181, 256], 4000),
+        Effort::Full => (&[64, 96, 128, 192, 256, 384], 4000),
         Effort::Quick => (&[32, 39, 45, 54, 64], 1000),
     }
 }
@@ -124,19 +124,22 @@ fn of_paths(chain: &Chain, count: usize) -> (f64, f64) {
     let (stream, mut drawn, mut past) = (Stream::new(steps as u64, Purpose::Brownian), 0, Vec::<Eval>::new());
     let (found, kept) = (u[0].mean(mixture, ratios[0]), kept(chain));
     let mut sums = vec![[0, 1].map(|k| found[k] - kept[k]); count];
+    let mut innovations = vec![0.0; count];
     let mut zeros = vec![vec![0.0; ALL_CONTROLS]; count];
     for n in 0..steps {
         let Branched { weights, ends, draws, next } = chain.branch(n, &past, &now, Some((stream, drawn)));
         drawn += draws as u32;
         let alpha = now.kernel.alpha;
         let here = Vec::<f64>::try_from(now.x.view(-1)).expect("float64 on the CPU");
-        for (((sum, zero), x), ends) in sums.iter_mut().zip(&mut zeros).zip(here).zip(&ends) {
+        let of_paths = sums.iter_mut().zip(&mut zeros).zip(&mut innovations).zip(here).zip(&ends);
+        for ((((sum, zero), innovation), x), ends) in of_paths {
             let before = u[n].at(x / alpha);
             for (weight, &z) in weights.iter().zip(ends) {
                 let value = u[n + 1].at(z);
                 (0..2).for_each(|k| sum[k] += weight * (value[k] - before[k]));
             }
-            let more = controls(mixture, &u[n + 1], ratios[n + 1], &weights, ends);
+            let (zeta, more) = controls(mixture, &u[n + 1], ratios[n + 1], &weights, ends, *innovation);
+            *innovation = zeta;
             let length = 1.0 - (ratios[n + 1] / ratios[n]).powi(2);
             let (first, more) = match near_end(n, steps) {
                 _ if n + 1 == steps => continue,
@@ -155,12 +158,13 @@ fn of_paths(chain: &Chain, count: usize) -> (f64, f64) {
     let means = gaps.each_ref().map(|gap| mean_of(gap).0);
     let error = means[0].hypot(means[1]);
     let along = &gaps[0] * (means[0] / error) + &gaps[1] * (means[1] / error);
-    (error, mean_of(&along).1)
+    // As many degrees of freedom went to the controls as there are.
+    (error, mean_of(&along).1 * (count as f64 / (count - ALL_CONTROLS) as f64).sqrt())
 }
 
 /// How many numbers of mean zero come with each step of a path, and how many of them, the first ones, for a step near an
 /// end by itself: noise there meets steps of other weights, and that of the last step meets none.
-const CONTROLS: usize = 12;
+const CONTROLS: usize = 18;
 const OF_END: usize = 4;
 const ALL_CONTROLS: usize = CONTROLS + 5 * OF_END;
 
@@ -172,9 +176,16 @@ fn near_end(n: usize, steps: usize) -> Option<usize> {
 /// Numbers that are zero on average and correlated with the errors of later steps.
 ///
 /// A multistep method takes the noise of one step for a slope in the next ones: an error that is zero on average but, at
-/// h^{3/2} a step, hides what is to be measured. In the innovation ζ = z_{n+1} − E_n z_{n+1} it is to first and second order a
-/// sum of multiples of these.
-fn controls(mixture: &Mixture, u: &Expectation, ratio: f64, weights: &[f64], ends: &[f64]) -> [f64; CONTROLS] {
+/// h^{3/2} a step, hides what is to be measured. In the innovations ζ = z_{n+1} − E_n z_{n+1} of this step and of the one
+/// `before` it is to first and second order a sum of multiples of these. Returned with ζ.
+fn controls(
+    mixture: &Mixture,
+    u: &Expectation,
+    ratio: f64,
+    weights: &[f64],
+    ends: &[f64],
+    before: f64,
+) -> (f64, [f64; CONTROLS]) {
     let mean = |f: &dyn Fn(f64) -> f64| weights.iter().zip(ends).map(|(weight, &z)| weight * f(z)).sum::<f64>();
     let centre = mean(&|z| z);
     let zeta = ends[weights.len()] - centre;
@@ -196,8 +207,11 @@ fn controls(mixture: &Mixture, u: &Expectation, ratio: f64, weights: &[f64], end
         each(&|[_, u2]| u2 * square),
         each(&|[_, u2]| d1 * u2 * square),
         each(&|[u1, _]| d2 * u1 * square),
+        each(&|[_, u2]| u2 * zeta * before),
+        each(&|[_, u2]| d1 * u2 * zeta * before),
+        each(&|[u1, _]| d2 * u1 * zeta * before),
     ];
-    all.concat().try_into().expect("two of each")
+    (zeta, all.concat().try_into().expect("two of each"))
 }
 
 /// The first two derivatives from three values.
