@@ -154,7 +154,7 @@ mod tests {
     fn interpolation_is_exact_for_polynomials() {
         let cubic = |z: f64| [z * z * z - z, 2.0 * z - 1.0];
         let u = Expectation::new(&line(), 0.7, cubic);
-        for z in [-9.0, -1.234, 0.0, 0.01, 3.7, 8.0] {
+        for z in [-7.0, -1.234, 0.0, 0.01, 3.7, 7.5] {
             assert!((0..2).all(|k| (u.at(z)[k] - cubic(z)[k]).abs() < 1e-9), "{z}");
         }
     }

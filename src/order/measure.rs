@@ -137,7 +137,8 @@ pub fn measure(subject: &Subject, kinds: &[Kind], effort: Effort) -> Outcome {
     let claim = |kind: Kind| kind.claim(&order).filter(|_| kinds.contains(&kind));
     let mut findings = claim(Kind::Ode).map_or(Vec::new(), |claim| ode::findings(subject, claim, effort));
     if let Some(claim) = claim(Kind::Weak) {
-        findings.extend([weak::on_gaussian(subject, claim, effort), weak::on_mixture(subject, claim, effort)]);
+        findings.push(weak::on_gaussian(subject, claim, effort));
+        findings.extend(weak::on_mixture(subject, claim, effort));
     }
     findings.extend(claim(Kind::Strong).map(|claim| strong::on_mixture(subject, claim, effort)));
     match findings.is_empty() {
