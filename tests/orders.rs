@@ -14,6 +14,8 @@ const SETTINGS: &[&str] = &[
     "{ddim: {eta: 1}}",
     "{ddim: {eta: 0.5}}",
     "{ancestral: {variance: forward}}",
+    "{ancestral: {variance: forward, variant: published}}",
+    "{exponential_integrator: {eta: 0}}",
     "{edm_heun: {alpha: 0.5}}",
     "{exp_adams: {order: 1, eta: 1}}",
     "{exp_adams: {order: 2}}",

@@ -274,10 +274,10 @@ fn orders_are_measured_and_judged() {
     assert!(
         rows.starts_with("solver,sde,grid,kind,problem,claim,order,low,high,fewest_steps,most_steps,verdict,why\n")
     );
-    // Four problems for the ODE, one weak and one strong, and one line for what was skipped.
-    assert_eq!(rows.lines().count(), 1 + 4 + 2 + 1, "{rows}");
-    assert_eq!(rows.lines().filter(|row| row.contains(",met,")).count(), 6, "{rows}");
-    for stem in ["ode-gaussian-log_snr", "weak-gaussian-log_snr", "strong-mixture_1d-log_snr"] {
+    // Four problems for the ODE, two weak and one strong, and one line for what was skipped.
+    assert_eq!(rows.lines().count(), 1 + 4 + 3 + 1, "{rows}");
+    assert_eq!(rows.lines().filter(|row| row.contains(",met,")).count(), 7, "{rows}");
+    for stem in ["ode-gaussian-log_snr", "weak-gaussian-log_snr", "strong-skewed_1d-log_snr"] {
         assert!(place.read(&format!("orders/{stem}.png")).starts_with(b"\x89PNG"), "{stem}");
         assert!(place.text(&format!("orders/{stem}.svg")).contains("<svg"), "{stem}");
     }

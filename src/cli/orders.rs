@@ -25,8 +25,9 @@ Order p: the error of N steps falls as N^-p. Twice the steps divide the error by
   strong  distance of paths from much finer ones on the same Brownian motion: do the samples converge?
 
 Problems: a Gaussian (closed form), mixtures in 1 (exact quantiles), 2 and 16 dimensions (a reference to 1e-14) for ode;
-a Gaussian (exact law of the output, no Monte Carlo) and a mixture on the line (against a finer solution on the same
-paths, so that chance nearly cancels) for weak and strong. No network, no data, no training.
+a Gaussian (exact law of the output, no Monte Carlo) and a mixture on the line (expectations step by step, by quadrature)
+for weak; two narrow components on the line (against a finer solution on the same paths) for strong. No network, no data,
+no training. With --quick the weak order of multistep solvers is measured on the Gaussian alone.
 
 The table gives the fitted order and half of its 95 % interval. A claim is met if the interval reaches within 0.1 of it
 and stays within 0.3 of it; \u{2717} marks what misses it, ? what chance hides, + what is excused, for a reason told below.

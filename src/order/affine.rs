@@ -5,13 +5,13 @@ use std::sync::Arc;
 use ndarray::{Array1, Array2};
 use tch::Tensor;
 
-use super::run::integrate;
+use super::run::{Draws, integrate};
 use super::target::DOUBLE;
 use crate::error::Result;
 use crate::score::Denoiser;
 use crate::score::exact::{Exact, Law};
 use crate::sde::Sde;
-use crate::solve::{Method, Noise, Replay};
+use crate::solve::{Method, Replay};
 use crate::tensor::to_rows;
 
 /// The mean `[D]` and covariance `[D, D]` of a Gaussian state.
@@ -51,20 +51,6 @@ impl Gaussian {
         };
         let [a, b] = [self, other].map(|g| (g.mean.to_vec(), g.cov.iter().copied().collect::<Vec<_>>()));
         worst(&a.0, &b.0).max(worst(&a.1, &b.1))
-    }
-}
-
-/// Counts the draws of a run and gives zeros.
-#[derive(Debug, Default)]
-struct Draws(usize);
-
-impl Noise for Draws {
-    fn increment(&mut self, like: &Tensor, _a: f64, _b: f64) -> Tensor {
-        self.normal(like)
-    }
-    fn normal(&mut self, like: &Tensor) -> Tensor {
-        self.0 += 1;
-        like.zeros_like()
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::flow::{Problem, problems};
-use super::{Fit, Point, Verdict, ode, stochastic};
+use super::{Fit, Point, Verdict, ode, strong, weak};
 use crate::sde::Sde;
 use crate::solve::{Grid, Order, Recipe};
 
@@ -105,7 +105,7 @@ pub enum Effort {
 pub struct Finding {
     /// The kind of order.
     pub kind: Kind,
-    /// The problem: `gaussian`, `mixture_1d`, `mixture_2d` or `mixture_16d`.
+    /// The problem: `gaussian`, `mixture_1d`, `mixture_2d`, `mixture_16d` or `skewed_1d`.
     pub problem: &'static str,
     /// What is claimed.
     pub claim: f64,
@@ -135,22 +135,12 @@ pub fn measure(subject: &Subject, kinds: &[Kind], effort: Effort) -> Outcome {
     }
     let order = subject.recipe.method(100).solver.order();
     let claim = |kind: Kind| kind.claim(&order).filter(|_| kinds.contains(&kind));
-    let (ode, weak, strong) = (claim(Kind::Ode), claim(Kind::Weak), claim(Kind::Strong));
-    let mut findings = ode.map_or(Vec::new(), |claim| ode::findings(subject, claim, effort));
-    findings.extend(weak.map(|claim| stochastic::weak_on_gaussian(subject, claim, effort)));
-    if weak.is_some() || strong.is_some() {
-        match stochastic::on_mixture(subject, (weak, strong), effort) {
-            Ok(found) => findings.extend(found),
-            Err(error) => {
-                let missed = |(kind, claim): (Kind, Option<f64>)| {
-                    let (points, fit, verdict) =
-                        (Vec::new(), Err(error.to_string()), Verdict::Missed(error.to_string()));
-                    Some(Finding { kind, problem: "mixture_1d", claim: claim?, points, fit, verdict })
-                };
-                findings.extend([(Kind::Weak, weak), (Kind::Strong, strong)].into_iter().filter_map(missed));
-            }
-        }
+    let mut findings = claim(Kind::Ode).map_or(Vec::new(), |claim| ode::findings(subject, claim, effort));
+    if let Some(claim) = claim(Kind::Weak) {
+        findings.push(weak::on_gaussian(subject, claim, effort));
+        findings.extend(weak::on_mixture(subject, claim, effort));
     }
+    findings.extend(claim(Kind::Strong).map(|claim| strong::on_mixture(subject, claim, effort)));
     match findings.is_empty() {
         true => Outcome::Skipped("it claims no order of this kind"),
         false => Outcome::Measured(findings),

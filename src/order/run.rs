@@ -1,6 +1,6 @@
-//! One integration.
+//! One integration, and what noise it is given.
 
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 use crate::error::Result;
 use crate::score::Denoiser;
@@ -30,4 +30,26 @@ impl Noise for Silence {
     fn normal(&mut self, like: &Tensor) -> Tensor {
         like.full_like(f64::NAN)
     }
+}
+
+/// Counts the draws of a run and gives zeros.
+#[derive(Debug, Default)]
+pub(super) struct Draws(pub usize);
+
+impl Noise for Draws {
+    fn increment(&mut self, like: &Tensor, _a: f64, _b: f64) -> Tensor {
+        self.normal(like)
+    }
+
+    fn normal(&mut self, like: &Tensor) -> Tensor {
+        self.0 += 1;
+        like.zeros_like()
+    }
+}
+
+/// The mean of independent numbers with its standard error.
+pub(super) fn mean_of(x: &Tensor) -> (f64, f64) {
+    let mean = x.mean(Kind::Double).double_value(&[]);
+    let variance = (x - mean).square().mean(Kind::Double).double_value(&[]);
+    (mean, (variance / x.numel() as f64).sqrt())
 }

@@ -135,6 +135,11 @@ pub(super) fn line() -> Mixture {
     Mixture::new(&[(0.4, &[-0.6], &[0.1]), (0.6, &[0.5], &[0.3])])
 }
 
+/// Two narrow components on the line, of which one is rare.
+pub(super) fn skewed() -> Mixture {
+    Mixture::new(&[(0.1, &[-0.4], &[0.01]), (0.9, &[0.4], &[0.01])])
+}
+
 /// Three components in the plane.
 pub(super) fn plane() -> Mixture {
     Mixture::new(&[
@@ -165,7 +170,7 @@ mod tests {
     #[test]
     fn the_denoiser_is_the_exact_one() {
         let sde: Arc<dyn Sde> = Arc::new(Vp::default());
-        for mixture in [gaussian(), line(), plane(), many()] {
+        for mixture in [gaussian(), line(), skewed(), plane(), many()] {
             let diagonal = |variance: &Vec<f64>| -> Vec<Vec<f64>> {
                 (0..variance.len())
                     .map(|i| (0..variance.len()).map(|j| if i == j { variance[i] } else { 0.0 }).collect())

@@ -25,7 +25,8 @@ pub enum Variance {
 /// VP is (x + β score)/√(1 − β).
 ///
 /// `variant: published` takes the transition to first order in the step, as score_sde discretises the SDE and Pierret &
-/// Galerne (2025) DDPM: b² = g² Δt and a² = 1 + 2 f Δt, for VP β_i = β(t) Δt. It takes steps so short that a² > 0.
+/// Galerne (2025) DDPM: b² = g² Δt and a² = 1 + 2 f Δt, for VP β_i = β(t) Δt. It takes steps so short that a² > 0. On VE
+/// it is Euler–Maruyama, whose error on a Gaussian cancels on steps that are equal in t.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Ancestral {

@@ -45,7 +45,18 @@ pub struct Context<'a> {
     pub(super) left: usize,
 }
 
-impl Context<'_> {
+impl<'a> Context<'a> {
+    /// What a step may use that follows `made` others and precedes `left`; `past` has the newest evaluation first.
+    pub fn new(
+        denoiser: &'a dyn Denoiser,
+        noise: &'a mut dyn Noise,
+        past: &'a [Eval],
+        made: usize,
+        left: usize,
+    ) -> Self {
+        Context { denoiser, noise, past, made, left }
+    }
+
     /// The process.
     pub fn sde(&self) -> &dyn Sde {
         self.denoiser.sde()

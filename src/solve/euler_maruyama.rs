@@ -11,7 +11,8 @@ use crate::tensor::weighted_sum;
 /// Euler–Maruyama on the reverse SDE dx = [f x − g² ∇ log p_t] dt + g dw̄ (Song et al. 2021; Maruyama 1955).
 ///
 /// x_s = x + [f x − g² score] (s − t) + g ΔW. The noise is additive, so its strong order is 1, not ½. Steps are the
-/// grid's own differences.
+/// grid's own differences. Under VE with equal steps in t, as `log_snr` gives, the leading error of a Gaussian's variance
+/// cancels, and a higher weak order shows.
 ///
 /// As published (score_sde's code), N evaluations lie at the N equal distances of t_max … t_min, whatever the grid; each
 /// step has the length t_max/N, the last too, which goes below t_min and has no noise. On N(0, ¼) under VP the variance

@@ -13,6 +13,8 @@ use crate::score::Eval;
 /// What the named multistep methods are special cases or approximations of: k = 1 is DDIM (q = 0) or DDPM's posterior
 /// (q = 1); data in λ UniP and RES; noise in λ, κ or t DEIS; the velocity that of
 /// DPM-Solver-v3 without its model statistics (Zheng et al. 2023; REAB).
+///
+/// On a Gaussian with equal steps in λ the leading error of an odd order cancels, and the next order shows.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ExpAdams {

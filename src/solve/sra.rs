@@ -12,6 +12,9 @@ use crate::tensor::weighted_sum;
 ///
 /// With c = κ⁻² and y = α x/σ²: dy = D dc + dB(c). From c over Δ:
 /// y₂ = y + ¾ Δ D₁ + (3/2) J/Δ at c + ¾ Δ,  y_s = y + Δ (⅓ D₁ + ⅔ D₂) + ΔB,  J = ∫ (B − B(c)) dc.
+///
+/// Its error of order 1.5 comes from the curvature of D alone; where the law of x₀ given x is not skewed, that of order 2 hides
+/// it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sra {}
