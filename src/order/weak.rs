@@ -62,7 +62,7 @@ fn finding(subject: &Subject, problem: &'static str, claim: f64, points: Vec<Poi
 fn on_paths(effort: Effort) -> (&'static [usize], usize) {
     match effort {
         Effort::Full => (&[64, 96, 128, 192, 256, 384], 4000),
-        Effort::Quick => (&[45, 54, 64, 78, 90], 0),
+        Effort::Quick => (&[40, 48, 57, 68, 80], 0),
     }
 }
 
