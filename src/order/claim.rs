@@ -123,7 +123,7 @@ pub const EXCEPTIONS: &[Exception] = &[
     Exception {
         solvers: &["er_sde"],
         processes: &[],
-        grids: &[],
+        grids: &["log_snr"],
         kind: Kind::Weak,
         claim: Some(2.0),
         problems: &["gaussian", "mixture_1d"],
