@@ -87,8 +87,8 @@ pub const EXCEPTIONS: &[Exception] = &[
         kind: Kind::Ode,
         claim: None,
         problems: &["mixture_1d"],
-        why: "with alpha = ½ the errors of a step are small where the law looks Gaussian; on these long spans order 2 was \
-              seen on the line from 300 steps on only",
+        why: "observed, not derived: with alpha = ½ the slope on the line settles late, from 1.75 below 320 steps to 2 at \
+              more",
     },
     Exception {
         solvers: &["dpm_fast"],
@@ -107,8 +107,8 @@ pub const EXCEPTIONS: &[Exception] = &[
         kind: Kind::Ode,
         claim: Some(3.0),
         problems: &["gaussian"],
-        why: "on a Gaussian the errors of its steps of order 3 and of the last, of order 2, were seen to be alike in size at \
-              these steps, and of opposite signs",
+        why: "observed, not derived: with a last step of order 2 the slopes settle late on a Gaussian, and orders of 2 \
+              to 2.5 were seen up to 640 steps",
     },
     Exception {
         solvers: &["euler_maruyama", "ancestral"],
@@ -123,7 +123,7 @@ pub const EXCEPTIONS: &[Exception] = &[
     Exception {
         solvers: &["er_sde"],
         processes: &[],
-        grids: &[],
+        grids: &["log_snr"],
         kind: Kind::Weak,
         claim: Some(2.0),
         problems: &["gaussian", "mixture_1d"],

@@ -13,8 +13,8 @@ pub(super) struct Expectation {
 }
 
 /// Nodes on either side of the mean, and how many to a standard deviation.
-const SIDE: usize = 80;
-const DENSITY: f64 = 10.0;
+const SIDE: usize = 64;
+const DENSITY: f64 = 8.0;
 /// Interpolation is through so many nodes.
 const STENCIL: usize = 8;
 

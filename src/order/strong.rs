@@ -21,7 +21,7 @@ const FLOOR: f64 = 1e-12;
 fn on_paths(effort: Effort) -> (usize, &'static [usize], usize) {
     match effort {
         Effort::Full => (2000, &[32, 40, 64, 80, 128, 160, 256], 1280),
-        Effort::Quick => (400, &[20, 32, 40, 64, 80, 128, 160], 640),
+        Effort::Quick => (400, &[32, 40, 64, 80, 128, 160], 640),
     }
 }
 

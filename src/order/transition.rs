@@ -108,8 +108,8 @@ fn rows(eval: &Eval, which: &Tensor) -> Eval {
 /// Nodes `[K][draws]` and weights for expectations over so many normals.
 fn rule(draws: usize) -> (Vec<Vec<f64>>, Vec<f64>) {
     let line = gauss_hermite(match draws {
-        0 | 1 => 8,
-        2 => 6,
+        0 | 1 => 6,
+        2 => 5,
         _ => 4,
     });
     let (mut nodes, mut weights) = (vec![Vec::new()], vec![1.0]);

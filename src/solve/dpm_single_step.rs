@@ -143,7 +143,7 @@ pub enum End {
 ///
 /// For n evaluations take ⌊n/3⌋ + 1 steps and the end that leaves none over. A last step of order one leaves order
 /// two, though its error is small at low noise: until it counts, at many steps, order 3 shows, then anything between. With a
-/// last step of order two the claim is 3; on a Gaussian and few steps of a Karras grid, both errors may cancel in part.
+/// last step of order two the claim is 3; on a Gaussian and a Karras grid it may show late.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DpmFast {

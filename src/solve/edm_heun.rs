@@ -15,7 +15,7 @@ use crate::tensor::{combine, weighted_sum};
 /// Two evaluations a step; with a last step to σ = 0, 2N − 1 in all. [`Churn`] makes it stochastic. The general method
 /// of order two (their Algorithm 3) evaluates at κ + a (κ_s − κ) and weights with 1 − 1/2a and 1/2a: a = 1 is Heun's,
 /// ½ the midpoint method, ⅔ Ralston's. On a Gaussian, whose flow is z ∝ √(Λ + κ²), the leading error of the midpoint method
-/// is zero and order 3 shows; where laws look nearly Gaussian its order 2 shows at many steps only.
+/// is zero and order 3 shows; on other laws its order 2 may show at many steps only.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct EdmHeun {

@@ -35,8 +35,10 @@ impl NoiseScale {
 ///
 /// With r = φ_s/φ_t (from κ_t to κ_s): x_s = α_s [r x/α + φ_s ∫_{κ_s}^{κ_t} (φ′/φ²) D dκ + √(κ_s² − r² κ_t²) ξ], with D(κ) the
 /// polynomial through the last k predictions, integrated by quadrature. As published, derivatives of D are one-sided
-/// differences and the integrals sums of 100 rectangles, which caps the order near one. The default φ draws so little noise that the error of the parabola hides what noise
-/// costs: of three predictions order 3 shows where 2 is claimed.
+/// differences and the integrals sums of 100 rectangles, which caps the order near one.
+///
+/// The default φ draws so little noise that with three predictions and equal steps in λ the error of the parabola hides
+/// what noise costs: order 3 shows where 2 is claimed.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ErSde {

@@ -25,8 +25,8 @@ pub enum Mode {
 /// evaluation among its nodes. τ(t) is `tau` where a step starts with κ between `from` and `to`, else 0; the last step has
 /// no noise and no corrector.
 ///
-/// With the noise of the last step its paths miss σ √(2q h) of σ at the end: of strong order ½, though little at the σ_min of
-/// a process, and order 1 up to there. Without noise its first steps, of fewer nodes, bound its order, but their errors are
+/// Paths lack the noise of the last step, σ √(2qh): a strong order of ½, though the error is small where σ is that of t_min;
+/// the theory of the other steps gives 1. At τ = 0 its first steps, of fewer nodes, bound its order, but their errors are
 /// negligible where a span starts from pure noise: P3/C4 then shows order 4, and P2/C2 order 2 from some 300 steps on only.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]

@@ -120,6 +120,7 @@ fn compare() -> impl Strategy<Value = CompareSpec> {
                     solver,
                     grid: Some(GridSpec::LogSnr(Default::default())),
                     label: Some(label),
+                    nfe: denoise.map(|_| vec![5, 9]),
                     denoise,
                 })
                 .collect(),
