@@ -295,7 +295,7 @@ fn ancestral_with_posterior_variance_follows_the_published_chains() {
     });
 }
 
-/// DDPM's posterior is DDIM with η = 1, bit for bit, on every process.
+/// DDPM's posterior is DDIM with η = 1 on every process, but for round-off.
 #[test]
 fn the_posterior_is_ddim_with_full_noise() {
     for Process { name, sde } in processes() {
@@ -303,7 +303,8 @@ fn the_posterior_is_ddim_with_full_noise() {
         let (x, times) = (rows(&[[1.0], [-2.0]]), log_snr(&*sde, 20));
         let [a, b] = [Ancestral::default().into(), Ddim { eta: 1.0 }.into()]
             .map(|method: Method| integrate(&exact, &method, &times, &mut Fresh::new(5, 0), &x));
-        assert_eq!(a, b, "{name}");
+        let gap = (a - b).abs().max().double_value(&[]);
+        assert!(gap < 1e-12, "{name}: {gap:e}");
     }
 }
 

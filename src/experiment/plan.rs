@@ -287,6 +287,12 @@ impl Plan {
         let mut known = HashMap::new();
         let mut cost =
             |steps: usize| *known.entry(steps).or_insert_with(|| self.evaluations(choice, steps, budget).evaluations);
+        // Nearly always as many as a few steps promise: then there is nothing to search.
+        let few = budget.min(8);
+        let guess = (budget * few).checked_div(cost(few)).unwrap_or(budget).min(budget);
+        if guess > 0 && cost(guess) <= budget && (guess == budget || cost(guess + 1) > budget) {
+            return Some(guess);
+        }
         // Costs grow with steps and are at least one a step, so bisection between 1 and the budget finds the last.
         let (mut low, mut high) = (0, budget);
         while low < high {

@@ -192,7 +192,7 @@ fn other_types() {
         "- {solver: heun}",
         "- heun",
         "moons.yaml:18: compare.entries[2]: expected a map of settings, found the text \"heun\"; \
-         write `key: value` with any of: solver, grid, label, denoise",
+         write `key: value` with any of: solver, grid, label, denoise, nfe",
     );
     says(
         "name: two-moons-vp",
