@@ -50,6 +50,8 @@ pub struct Plan {
 
 /// The data points from which σ_data is measured where the experiment does not give it.
 const SIGMA_DATA_POINTS: usize = 10_000;
+/// Of points in many dimensions fewer do, for their coordinates count.
+const SIGMA_DATA_NUMBERS: usize = 1 << 22;
 
 impl Plan {
     /// Builds a checked experiment, with its data from the library.
@@ -151,7 +153,9 @@ impl Plan {
         if let ModelSpec::Learned(LearnedModel { sigma_data: Some(sigma_data), .. }) = self.spec.model {
             return sigma_data;
         }
-        let points = self.data().draw(Stream::new(self.spec.seed, Purpose::Data), 0, SIGMA_DATA_POINTS);
+        let dim: i64 = self.data().shape().iter().product();
+        let count = SIGMA_DATA_POINTS.min(SIGMA_DATA_NUMBERS / dim.max(1) as usize).max(1);
+        let points = self.data().draw(Stream::new(self.spec.seed, Purpose::Data), 0, count);
         points.square().mean(Kind::Double).double_value(&[]).sqrt()
     }
 
