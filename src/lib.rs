@@ -30,6 +30,7 @@ pub mod threads;
 
 // L1: pure mathematics
 pub mod sde;
+pub mod statistics;
 
 // L2: the one currency, the denoiser
 pub mod score;

@@ -12,6 +12,7 @@ const LAYERS: &[(&str, u32)] = &[
     ("tensor", 0),
     ("threads", 0),
     ("sde", 1),
+    ("statistics", 1),
     ("score", 2),
     ("data", 3),
     ("model", 3),

@@ -1,0 +1,36 @@
+//! Statistics of repeated measurements: intervals, paired tests, rankings whose errors are controlled.
+//!
+//! A comparison repeats each measurement with new randomness that all competitors share (common random numbers), so
+//! that a difference within a repeat is far less noisy than the values are. Everything here starts from such paired
+//! repeats, of which there are few: five by default.
+//!
+//! | question | answer | source |
+//! |---|---|---|
+//! | how large is a mean, or a mean difference? | [`interval`]: the studentised bootstrap | Efron 1982; Hall 1988 |
+//! | is a difference real? | [`Paired`]: the t test of paired differences | Student 1908 |
+//! | and among many? | [`holm`]: adjusted p-values | Holm 1979 |
+//! | which competitor is best, and which may be as good? | [`rank`] | all pairs, by Holm's procedure |
+//!
+//! `tests/statistics.rs` simulates comparisons whose truth is known, and counts.
+
+mod bootstrap;
+mod paired;
+mod rank;
+
+pub use bootstrap::{Interval, interval};
+pub use paired::{Paired, holm};
+pub use rank::{Pair, Ranking, rank};
+
+/// The probability with which an interval holds what it estimates.
+pub const LEVEL: f64 = 0.95;
+
+/// A standard error this small beside the values is round-off: they are all the same.
+const ROUND_OFF: f64 = 1e-12;
+
+/// The mean, and the standard error of it; NaN where there are too few values.
+pub fn mean(values: &[f64]) -> (f64, f64) {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let squares = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>();
+    (mean, (squares / (n - 1.0) / n).sqrt())
+}
