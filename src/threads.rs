@@ -76,11 +76,36 @@ impl Workers {
     }
 }
 
+/// Seconds of the processor that this thread has had so far; where the system does not tell, of the clock.
+pub fn cpu_seconds() -> f64 {
+    #[cfg(unix)]
+    {
+        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: the call writes into `time` alone.
+        if unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) } == 0 {
+            return time.tv_sec as f64 + 1e-9 * time.tv_nsec as f64;
+        }
+    }
+    static START: std::sync::LazyLock<std::time::Instant> = std::sync::LazyLock::new(std::time::Instant::now);
+    START.elapsed().as_secs_f64()
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    #[test]
+    fn waiting_takes_no_time_of_the_processor() {
+        let start = cpu_seconds();
+        std::thread::sleep(Duration::from_millis(50));
+        let slept = cpu_seconds();
+        assert!(slept - start < 0.04);
+        let clock = std::time::Instant::now();
+        while clock.elapsed() < Duration::from_millis(50) {}
+        assert!(cpu_seconds() > slept);
+    }
 
     #[test]
     fn results_are_taken_in_order_on_any_number_of_threads() {

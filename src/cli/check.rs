@@ -48,10 +48,7 @@ impl Prospect {
         let steps = sample.steps();
         let choice = Choice { solver: &sample.solver, grid: &sample.grid, denoise: sample.denoise };
         let effort = sample.solver.chosen().tolerance().is_none().then(|| plan.evaluations(&choice, steps, COUNTED));
-        let compared = plan.spec.compare.as_ref().map_or(0, |compare| {
-            let count = compare.count.unwrap_or(sample.count);
-            [compare.repeats, count].into_iter().fold(compare.evaluations(), usize::saturating_mul)
-        });
+        let compared = plan.spec.compare.as_ref().map_or(0, |compare| compare.evaluations(sample.count));
         let trained = plan.spec.train.as_ref().map_or(0, |train| train.steps * train.batch);
         Ok(Prospect { parameters, effort, steps, compared, trained, warnings: lint(plan) })
     }

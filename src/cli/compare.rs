@@ -8,12 +8,20 @@ use super::session::{Given, Session};
 use super::sweep::{Cells, Jobs};
 use super::{Shared, print_json, run};
 use crate::error::{Error, Result};
-use crate::experiment::stage::{self, Comparison};
+use crate::experiment::stage::{self, Comparison, Only, Standings, Store};
 use crate::experiment::{CompareSpec, Observer, Plan, RunDir, lint_compare};
 use crate::score::Model;
 
 /// Compare solvers: distance from the data against evaluations and seconds.
+///
+/// Each cell (a solver at a budget in a repeat) is kept as it is measured, under a hash of everything that determines it.
+/// After an interrupt, or a change of the experiment, the same command measures only what is missing.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  ornstein compare experiments/exact/mixture.yaml
+  ornstein compare experiments/exact/mixture.yaml --only 'solver=dpmpp_2m|ddim,nfe<=20'
+  ornstein compare runs/two-moons-vp/20260101-120000-0123456789ab --set compare.repeats=20")]
 pub struct Compare {
     #[command(flatten)]
     shared: Shared,
@@ -24,11 +32,28 @@ pub struct Compare {
     /// The checkpoint (default: the newest of the newest run of this experiment)
     #[arg(long, value_name = "FILE")]
     checkpoint: Option<PathBuf>,
+
+    #[command(flatten)]
+    part: Part,
+}
+
+/// What of a comparison is measured.
+#[derive(Debug, Default, clap::Args)]
+pub struct Part {
+    /// Compare these alone: conditions on solver, label and nfe, such as 'solver=unipc|ddim,nfe<=20'
+    #[arg(long, value_name = "CONDITIONS")]
+    only: Option<String>,
+
+    /// Measure every cell anew, whatever was kept
+    #[arg(long)]
+    fresh: bool,
 }
 
 impl Compare {
     /// Runs the verb.
     pub fn run(&self) -> Result<()> {
+        // Before long work.
+        self.part.only()?;
         let given = Given::read(&self.shared)?;
         if let Some(cells) = Cells::of(&given, &self.shared)? {
             if let Some(path) = &self.checkpoint {
@@ -36,7 +61,10 @@ impl Compare {
                 let argument = format!("--checkpoint {}", path.display());
                 return Err(Error::argument(argument, "the cells of a sweep have their own", remedy));
             }
-            return cells.run("compare", &self.jobs, &self.shared);
+            let only = self.part.only.as_ref().map(|only| format!("--only={only}"));
+            let fresh = self.part.fresh.then_some("--fresh");
+            let words: Vec<&str> = ["compare"].into_iter().chain(only.as_deref()).chain(fresh).collect();
+            return cells.run(&words, &self.jobs, &self.shared);
         }
         self.jobs.none()?;
         let session = Session::of(&given, &self.shared)?;
@@ -48,8 +76,9 @@ impl Compare {
         let (model, owner) = session.model(self.checkpoint.as_deref())?;
         let folder = run::folder(&session, owner)?;
         let _lock = folder.lock()?;
+        session.terminal.say(&format!("{}", folder.path().display()));
         session.warn(&lint_compare(&session.plan, spec));
-        let comparison = into(&session.plan, spec, &*model, &folder, &session.terminal)?;
+        let comparison = into(&session.plan, spec, &*model, (&folder, &self.part), &session.terminal)?;
         if self.shared.json {
             print_json(&json!({ "run": folder.path(), "compare": comparison.summaries() }))?;
         }
@@ -57,16 +86,31 @@ impl Compare {
     }
 }
 
-/// Compares, writes `compare.csv` and prints a table for each metric.
+impl Part {
+    fn only(&self) -> Result<Only> {
+        self.only.as_ref().map_or(Ok(Only::default()), |only| only.parse())
+    }
+}
+
+/// Compares, writes `compare.csv` and `pairs.csv`, and prints a table for each metric.
 pub fn into(
     plan: &Plan,
     spec: &CompareSpec,
     model: &dyn Model,
-    run: &RunDir,
+    (run, part): (&RunDir, &Part),
     observer: &dyn Observer,
 ) -> Result<Comparison> {
-    let comparison = stage::compare(plan, spec, model, observer)?;
+    let only = part.only()?;
+    let store = Store::new(run.cells());
+    let store = if part.fresh { store.fresh() } else { store };
+    let comparison = stage::compare(plan, spec, model, (&store, &only), observer)?;
+    if comparison.entries().is_empty() {
+        let argument = part.only.as_ref().map_or("compare".into(), |only| format!("--only {only:?}"));
+        let remedy = "choose some of what the experiment compares, at budgets that it has";
+        return Err(Error::argument(argument, "no solver at any budget is left to compare", remedy));
+    }
     comparison.write(&run.file("compare.csv"))?;
+    Standings::write(&comparison.standings(), &run.file("pairs.csv"))?;
     for table in stage::tables(&comparison) {
         observer.say(&format!("\n{}", table.to_text()));
     }

@@ -28,7 +28,7 @@ impl Run {
     pub fn run(&self) -> Result<()> {
         let given = Given::read(&self.shared)?;
         if let Some(cells) = Cells::of(&given, &self.shared)? {
-            return cells.run("run", &self.jobs, &self.shared);
+            return cells.run(&["run"], &self.jobs, &self.shared);
         }
         self.jobs.none()?;
         let session = Session::of(&given, &self.shared)?;
@@ -65,7 +65,7 @@ impl Run {
         let sampled = stage::sample(plan, &*model, Door::default().open(plan)?, terminal)?;
         stage::write_npy(&run.file("samples.npy"), &sampled.x)?;
         let comparison = match &plan.spec.compare {
-            Some(spec) => Some(compare::into(plan, spec, &*model, run, terminal)?),
+            Some(spec) => Some(compare::into(plan, spec, &*model, (run, &compare::Part::default()), terminal)?),
             None => None,
         };
         let page = stage::report(plan, &*model, run, terminal)?;

@@ -142,7 +142,8 @@ impl Session {
             }
             None => RunDir::newest(&self.plan).ok_or_else(|| {
                 let name = &self.plan.spec.name;
-                missing(format!("there is no run of this experiment with a checkpoint under runs/{name}"))
+                let kind = if self.is_learned() { " with a checkpoint" } else { "" };
+                missing(format!("there is no run of this experiment{kind} under runs/{name}"))
             }),
         }
     }

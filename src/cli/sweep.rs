@@ -71,7 +71,8 @@ enum End {
 /// What all processes share.
 struct Work<'a> {
     shared: &'a Shared,
-    verb: &'a str,
+    /// The verb, and flags of its own.
+    words: &'a [&'a str],
     threads: usize,
     compute: &'a Compute,
     board: &'a Board,
@@ -112,8 +113,10 @@ impl Cells {
         })
     }
 
-    /// Runs a verb on every cell that is not finished, and then puts them all into one report.
-    pub fn run(&self, verb: &str, jobs: &Jobs, shared: &Shared) -> Result<()> {
+    /// Runs a verb, the first of `words`, with flags of its own on every cell that is not finished, and then puts them all
+    /// into one report.
+    pub fn run(&self, words: &[&str], jobs: &Jobs, shared: &Shared) -> Result<()> {
+        let verb = words[0];
         let jobs = jobs.count()?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let threads = if shared.threads > 0 { shared.threads } else { (cores / jobs).max(1) };
@@ -124,7 +127,7 @@ impl Cells {
         write_whole(&self.folder.join(SWEEP), self.sweep.to_yaml().as_bytes())?;
         self.terminal.say(&format!("{}", self.folder.display()));
         let board = Board::new(shared.quiet);
-        let work = Work { shared, verb, threads, compute: &compute, board: &board };
+        let work = Work { shared, words, threads, compute: &compute, board: &board };
         let (count, next) = (queue.len(), Mutex::new(queue));
         let ends: Mutex<Vec<(&Cell, End)>> = Mutex::new(Vec::new());
         let lock = |poisoned: std::sync::PoisonError<_>| poisoned.into_inner();
@@ -239,7 +242,7 @@ impl Cells {
             Ok(run) if !run.file("run.json").is_file() => drop(RunDir::create(&plan, Some(&path))?),
             Ok(run) if run.spec()? == cell.spec => {
                 // The page is the last thing that a run writes.
-                if work.verb == "run" && run.file("report.html").is_file() {
+                if work.words[0] == "run" && run.file("report.html").is_file() {
                     return Ok(End::Before);
                 }
             }
@@ -252,7 +255,7 @@ impl Cells {
         let program = std::env::current_exe().map_err(|e| Error::file("ornstein", e.to_string(), "start it again"))?;
         let mut command = Command::new(program);
         let precision = format!("{:?}", work.shared.precision).to_lowercase();
-        command.arg(work.verb).arg(&path).args(["--device", &work.shared.device, "--precision", &precision]);
+        command.args(work.words).arg(&path).args(["--device", &work.shared.device, "--precision", &precision]);
         command.args(["--threads", &work.threads.to_string()]);
         if let Some(data) = &work.shared.data {
             command.arg("--data").arg(data);

@@ -23,7 +23,7 @@ impl Train {
     pub fn run(&self) -> Result<()> {
         let given = Given::read(&self.shared)?;
         if let Some(cells) = Cells::of(&given, &self.shared)? {
-            return cells.run("train", &self.jobs, &self.shared);
+            return cells.run(&["train"], &self.jobs, &self.shared);
         }
         self.jobs.none()?;
         let session = Session::of(&given, &self.shared)?;

@@ -145,9 +145,8 @@ impl Forecast {
             seconds_per_evaluation: each,
             seconds: evaluations.map(|evaluations| each * evaluations * sample.count as f64),
         });
-        self.comparison_seconds = plan.spec.compare.as_ref().map(|compare| {
-            each * compare.evaluations() as f64 * compare.repeats as f64 * compare.count.unwrap_or(sample.count) as f64
-        });
+        self.comparison_seconds =
+            plan.spec.compare.as_ref().map(|compare| each * compare.evaluations(sample.count) as f64);
         if let (Some(training), Some(train)) = (&mut self.training, &plan.spec.train)
             && let Some(validate) = train.validate
         {

@@ -121,7 +121,7 @@ impl RunDir {
         write_whole(&self.file("experiment.yaml"), plan.spec.to_yaml().as_bytes())
     }
 
-    /// The newest run of `plan`'s experiment with a checkpoint: the same name and the same training.
+    /// The newest run of `plan`'s experiment: the same name and the same training, with a checkpoint if there is training.
     pub fn newest(plan: &Plan) -> Option<Self> {
         let entries = fs::read_dir(Path::new("runs").join(&plan.spec.name)).ok()?;
         let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
@@ -129,6 +129,9 @@ impl RunDir {
         let hash = plan.training_hash();
         let of_plan = |run: &&RunDir| run.newest_checkpoint().is_some_and(|path| Manifest::is_of(&path, &hash));
         let runs: Vec<RunDir> = paths.into_iter().rev().map(|path| RunDir { path }).collect();
+        if plan.spec.train.is_none() {
+            return runs.into_iter().find(|run| run.is_of(plan).is_ok_and(|same| same));
+        }
         // One whose data have changed is better than none: its checkpoint says so.
         let of_settings = |run: &&RunDir| run.newest_checkpoint().is_some() && run.is_of(plan).is_ok_and(|same| same);
         runs.iter().find(of_plan).or_else(|| runs.iter().find(of_settings)).cloned()
@@ -142,6 +145,11 @@ impl RunDir {
     /// The path of a file in it.
     pub fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)
+    }
+
+    /// The folder in which comparisons keep what they measured: one for all runs in ./runs, and its own for a run elsewhere.
+    pub fn cells(&self) -> PathBuf {
+        if self.path.starts_with("runs") { Path::new("runs").join(".cells") } else { self.file(".cells") }
     }
 
     /// The folder of its checkpoints.

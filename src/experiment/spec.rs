@@ -213,9 +213,12 @@ impl CompareSpec {
         }
     }
 
-    /// The sum of all budgets of all entries.
-    pub fn evaluations(&self) -> usize {
-        self.entries.iter().flat_map(|entry| self.budgets(entry)).copied().fold(0, usize::saturating_add)
+    /// The evaluations that the whole comparison makes, of `count` samples a run unless it says otherwise itself: without
+    /// solvers that choose their own steps.
+    pub fn evaluations(&self, count: usize) -> usize {
+        let budgets = self.entries.iter().flat_map(|entry| self.budgets(entry)).copied();
+        let each = budgets.fold(0, usize::saturating_add);
+        each.saturating_mul(self.repeats).saturating_mul(self.count.unwrap_or(count))
     }
 }
 

@@ -15,7 +15,7 @@ use crate::rng::{Purpose, Stream};
 use crate::score::{Counted, Denoiser, Model};
 use crate::sde::Sde;
 use crate::tensor;
-use crate::threads::Workers;
+use crate::threads::{Workers, cpu_seconds};
 
 /// Where the steps of a run end.
 #[derive(Clone, Debug, PartialEq)]
@@ -99,6 +99,9 @@ pub struct Run {
     pub nfe: f64,
     /// Wall-clock time.
     pub seconds: f64,
+    /// Time of the processor, that of all threads together, which other programs do not lengthen. What another device
+    /// does is not in it.
+    pub cpu_seconds: f64,
 }
 
 /// x_T ~ N(0, prior_std² I) `[count, shape…]`: sample i is a function of (seed, i).
@@ -155,7 +158,7 @@ impl Sampler {
             Chunk { model: model.part(first, count), first: first as usize, x: init.narrow(0, first, count) }
         });
         let integrate = |Chunk { model, first, x }: Chunk| {
-            let (counted, count) = (Counted::new(&*model), x.size()[0] as usize);
+            let (counted, count, start) = (Counted::new(&*model), x.size()[0] as usize, cpu_seconds());
             let x = match &self.schedule {
                 Schedule::Times(times) => {
                     let noise = &mut *self.noise(model.sde(), first, count);
@@ -166,18 +169,19 @@ impl Sampler {
                     self.adaptive(&counted, motion, x).run(|_, advance| tick(advance.finished))?
                 }
             };
-            Ok((x, counted.count()))
+            Ok((x, counted.count(), cpu_seconds() - start))
         };
-        let results: Vec<(Tensor, usize)> = if init.device() == Device::Cpu {
+        let results: Vec<(Tensor, usize, f64)> = if init.device() == Device::Cpu {
             let chunks: Vec<Chunk> = chunks.collect();
             workers.install(|| chunks.into_par_iter().map(integrate).collect::<Result<_>>())?
         } else {
             chunks.map(integrate).collect::<Result<_>>()?
         };
-        let evaluations: usize = results.iter().map(|(_, count)| count).sum();
-        let parts: Vec<&Tensor> = results.iter().map(|(x, _)| x).collect();
+        let evaluations: usize = results.iter().map(|(_, count, _)| count).sum();
+        let parts: Vec<&Tensor> = results.iter().map(|(x, _, _)| x).collect();
         let x = Tensor::cat(&parts, 0);
-        Ok(Run { x, nfe: evaluations as f64 / batch as f64, seconds: start.elapsed().as_secs_f64() })
+        let cpu_seconds = results.iter().map(|(_, _, seconds)| seconds).sum();
+        Ok(Run { x, nfe: evaluations as f64 / batch as f64, seconds: start.elapsed().as_secs_f64(), cpu_seconds })
     }
 
     /// Integrates the whole of `init` together and keeps every state, the initial one included; under error control,

@@ -9,7 +9,9 @@ use super::{LEVEL, Paired, holm, mean};
 pub struct Ranking {
     /// The one with the least mean; none where none has values that are finite.
     pub best: Option<usize>,
-    /// All pairs of those that have.
+    /// Those of which none is known to be worse than another: the set that holds the one that is truly best.
+    pub candidates: Vec<usize>,
+    /// All pairs of those with values that are finite.
     pub pairs: Vec<Pair>,
 }
 
@@ -20,7 +22,7 @@ pub struct Pair {
     pub of: (usize, usize),
     /// Their difference, first − second.
     pub paired: Paired,
-    /// The p-value of it, adjusted for all pairs of all contests.
+    /// The p-value of it, adjusted for all pairs of the contest.
     pub adjusted: f64,
 }
 
@@ -37,28 +39,41 @@ impl Ranking {
         self.pairs.iter().find(|pair| pair.of == (a, b) || pair.of == (b, a))
     }
 
-    /// Whether a competitor is the best, or one that cannot be told from it.
+    /// Whether a competitor may be the best.
     pub fn is_tied(&self, competitor: usize) -> bool {
-        let Some(best) = self.best else { return false };
-        competitor == best || self.pair(best, competitor).is_some_and(|pair| !pair.differs())
+        self.candidates.contains(&competitor)
     }
 }
 
 /// Ranks the competitors of each contest; less is better.
 ///
 /// `contests[c][i]` are the values of competitor i in the repeats of contest c, the same repeats for all. `pair` compares
-/// two competitors: [`Paired::sampled`], or [`Paired::exact`]. One with a value that is not finite is left out. The p-values
-/// of all pairs of all contests are one family, so that all statements about all contests are right together with
-/// probability [`LEVEL`] at least: it does not matter that the best is found by looking.
+/// two competitors: [`Paired::sampled`], or [`Paired::exact`]. One with a value that is not finite is left out.
+///
+/// Two promises, each with probability [`LEVEL`] at least and whatever is true:
+///
+/// * In every contest at once the candidates hold the one that is truly best (subset selection, Gupta 1965). A competitor
+///   is left out if it is worse than another by a one-sided test at (1 − LEVEL)/n, where n = Σ (competitors − 1) over all
+///   contests. Only tests of the truly best can go wrong, and there are n of them (Bonferroni), so that finding the best
+///   by looking costs nothing more.
+/// * In one contest, none of the pairs with an adjusted p-value of 1 − LEVEL or less is in truth equal ([`holm`]).
 pub fn rank(contests: &[Vec<Vec<f64>>], pair: impl Fn(&[f64], &[f64]) -> Paired) -> Vec<Ranking> {
-    let mut rankings: Vec<Ranking> = contests.iter().map(|contest| ranking(contest, &pair)).collect();
-    let family: Vec<f64> = rankings.iter().flat_map(|ranking| &ranking.pairs).map(|pair| pair.paired.p).collect();
-    let pairs = rankings.iter_mut().flat_map(|ranking| &mut ranking.pairs);
-    pairs.zip(holm(&family)).for_each(|(pair, adjusted)| pair.adjusted = adjusted);
-    rankings
+    let mut rankings: Vec<(Vec<usize>, Ranking)> = contests.iter().map(|contest| ranking(contest, &pair)).collect();
+    let tests: usize = rankings.iter().map(|(sound, _)| sound.len().saturating_sub(1)).sum();
+    let level = (1.0 - LEVEL) / tests as f64;
+    for (sound, ranking) in &mut rankings {
+        let is_worse = |pair: &Pair, competitor: usize| {
+            let worse = if pair.paired.difference > 0.0 { pair.of.0 } else { pair.of.1 };
+            worse == competitor && pair.paired.p / 2.0 <= level
+        };
+        let may_be_best = |&competitor: &usize| !ranking.pairs.iter().any(|pair| is_worse(pair, competitor));
+        ranking.candidates = sound.iter().copied().filter(may_be_best).collect();
+    }
+    rankings.into_iter().map(|(_, ranking)| ranking).collect()
 }
 
-fn ranking(contest: &[Vec<f64>], pair: impl Fn(&[f64], &[f64]) -> Paired) -> Ranking {
+/// The competitors with values that are finite, their pairs, and the one with the least mean.
+fn ranking(contest: &[Vec<f64>], pair: impl Fn(&[f64], &[f64]) -> Paired) -> (Vec<usize>, Ranking) {
     let sound = |&i: &usize| !contest[i].is_empty() && contest[i].iter().all(|value| value.is_finite());
     let sound: Vec<usize> = (0..contest.len()).filter(sound).collect();
     let best = sound.iter().copied().min_by(|&a, &b| mean(&contest[a]).0.total_cmp(&mean(&contest[b]).0));
@@ -66,7 +81,10 @@ fn ranking(contest: &[Vec<f64>], pair: impl Fn(&[f64], &[f64]) -> Paired) -> Ran
         let with = |&b: &usize| Pair { of: (a, b), paired: pair(&contest[a], &contest[b]), adjusted: f64::NAN };
         sound[place + 1..].iter().map(with).collect::<Vec<_>>()
     };
-    Ranking { best, pairs: sound.iter().enumerate().flat_map(after).collect() }
+    let mut pairs: Vec<Pair> = sound.iter().enumerate().flat_map(after).collect();
+    let family: Vec<f64> = pairs.iter().map(|pair| pair.paired.p).collect();
+    pairs.iter_mut().zip(holm(&family)).for_each(|(pair, adjusted)| pair.adjusted = adjusted);
+    (sound, Ranking { best, candidates: Vec::new(), pairs })
 }
 
 #[cfg(test)]

@@ -1,16 +1,9 @@
 //! Quality against evaluations of several runs.
 
 use super::compare::Summary;
-use super::report::{evaluations, label};
+use super::findings::{evaluations, label};
 use crate::report::{QualityPoint, Table, plus_minus};
-
-/// The mean of some numbers, and its standard error: NaN of a single one.
-pub(super) fn mean_and_error(numbers: &[f64]) -> (f64, f64) {
-    let n = numbers.len() as f64;
-    let mean = numbers.iter().sum::<f64>() / n;
-    let spread = numbers.iter().map(|number| (number - mean).powi(2)).sum::<f64>();
-    (mean, (spread / (n - 1.0) / n).sqrt())
-}
+use crate::statistics::{interval, mean};
 
 /// One solver in one run, or in several that differ by their seed.
 #[derive(Debug)]
@@ -33,11 +26,18 @@ impl Curve {
                 continue;
             }
             let all: Vec<&Summary> = self.summaries.iter().filter(same).collect();
-            let of = |field: fn(&Summary) -> f64| mean_and_error(&all.iter().map(|s| field(s)).collect::<Vec<_>>());
-            let (value, error) = of(|s| s.value);
-            let standard_error = if all.len() > 1 { error } else { summary.standard_error };
-            let (nfe, seconds) = (of(|s| s.nfe).0, of(|s| s.seconds).0);
-            merged.push(Summary { nfe, seconds, value, standard_error, ..summary.clone() });
+            let of = |field: fn(&Summary) -> f64| all.iter().map(|s| field(s)).collect::<Vec<_>>();
+            let values = of(|s| s.value);
+            let (value, error) = mean(&values);
+            let several = all.len() > 1;
+            merged.push(Summary {
+                nfe: mean(&of(|s| s.nfe)).0,
+                seconds: mean(&of(|s| s.seconds)).0,
+                value,
+                standard_error: if several { error } else { summary.standard_error },
+                interval: if several { interval(&values) } else { summary.interval },
+                ..summary.clone()
+            });
         }
         self.summaries = merged;
     }
@@ -77,6 +77,7 @@ pub(super) fn table(curves: &[Curve], metric: &str, bars: &str) -> Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::statistics::Interval;
 
     #[test]
     fn seeds_are_averaged_and_their_spread_is_the_error() {
@@ -89,6 +90,7 @@ mod tests {
             seconds: 1.0,
             value,
             standard_error: 0.5,
+            interval: Interval { low: value - 1.0, high: value + 1.0 },
         };
         let summaries =
             vec![summary(Some(10), 1.0), summary(None, 7.0), summary(Some(10), 2.0), summary(Some(10), 6.0)];

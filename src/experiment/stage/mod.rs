@@ -3,6 +3,7 @@
 mod board;
 mod compare;
 mod curves;
+mod findings;
 mod levels;
 mod log;
 mod losses;
@@ -11,9 +12,10 @@ mod report;
 mod sample;
 mod train;
 
-pub use compare::{Cell, Comparison, Summary, compare};
+pub use compare::{Cell, Comparison, Contest, Only, Standings, Store, Summary, compare};
+pub use findings::tables;
 pub use overview::{Heading, Member, Overview};
-pub use report::{report, tables};
+pub use report::report;
 pub use sample::{Door, Ready, Sampled, read_npy, sample, write_npy};
 pub use train::{Training, train};
 

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::compare::{Comparison, Summary};
-use super::curves::{Curve, mean_and_error, table};
+use super::curves::{Curve, table};
+use super::findings::{evaluations, label};
 use super::log::losses;
-use super::report::{evaluations, label, metrics};
 use crate::error::{Error, Result};
 use crate::experiment::differences::{Difference, differences};
 use crate::experiment::run_dir::RunDir;
@@ -15,6 +15,7 @@ use crate::report::{
     Block, Figure, LossCurve, LossSeries, NoiseFloor, Page, QualityCurves, QualitySeries, Section, Table, plus_minus,
     save,
 };
+use crate::statistics::mean;
 
 /// A run and what it is called beside others.
 #[derive(Clone, Debug)]
@@ -275,9 +276,9 @@ impl Overview {
 
     fn metrics(&self) -> Vec<String> {
         let mut names = Vec::new();
-        for metric in self.runs.iter().flat_map(|results| metrics(&results.comparison)) {
-            if !names.contains(&metric) {
-                names.push(metric);
+        for metric in self.runs.iter().flat_map(|results| results.comparison.metrics()) {
+            if !names.iter().any(|name| name == metric) {
+                names.push(metric.to_owned());
             }
         }
         names
@@ -332,7 +333,7 @@ impl Results {
     fn final_loss(&self) -> Option<(f64, f64)> {
         let count = self.losses.len().div_ceil(FINAL);
         let last: Vec<f64> = self.losses[self.losses.len() - count..].iter().map(|(_, loss)| *loss).collect();
-        (count > 0).then(|| mean_and_error(&last))
+        (count > 0).then(|| mean(&last))
     }
 }
 

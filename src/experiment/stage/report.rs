@@ -6,20 +6,20 @@ use ndarray::{Array2, ArrayView2, s};
 use tch::Tensor;
 
 use super::board::write_images;
-use super::compare::{Comparison, Summary};
+use super::compare::{Comparison, Summary, best};
+use super::findings::{evaluations, label, summary, tables};
 use super::losses::{level_curve, loss_curve};
 use super::sample::read_npy;
 use crate::data::Part;
 use crate::error::{Error, Result};
-use crate::experiment::MetricSpec;
 use crate::experiment::observer::Observer;
 use crate::experiment::plan::{Choice, Plan};
 use crate::experiment::run_dir::RunDir;
 use crate::experiment::spec::FLOOR;
-use crate::metric::{Best, Metric};
+use crate::metric::Best;
 use crate::report::{
     Block, Figure, NoiseFloor, Page, PointPanel, PointPanels, QualityCurves, QualityPoint, QualitySeries, ScoreField,
-    ScorePanel, Section, Table, TrajectoryPanel, TrajectoryPanels, plus_minus, save,
+    ScorePanel, Section, TrajectoryPanel, TrajectoryPanels, save,
 };
 use crate::score::{Eval, Model};
 use crate::solve::{State, prior};
@@ -91,17 +91,17 @@ impl Drawer<'_> {
         for table in tables(comparison) {
             blocks.push(Block::Table(table));
         }
-        for metric in metrics(comparison) {
-            let label = label(&metric);
+        for metric in comparison.metrics() {
+            let label = label(metric);
             let floor = comparison.cells.iter().any(|cell| cell.entry == FLOOR && cell.metric == metric);
             let floor = match floor {
                 true if self.plan.data().digest().is_some() => " The dashed line is training rows in their place.",
                 true => " The dashed line is fresh data, the best that any sampler can reach with as many points.",
                 false => "",
             };
-            for (against, x_label) in [("nfe", "evaluations per sample"), ("seconds", "seconds for all samples")] {
+            for (against, x_label) in [("nfe", "evaluations per sample"), ("seconds", self.seconds())] {
                 let cost = |s: &Summary| if against == "nfe" { s.nfe } else { s.seconds };
-                let curves = quality_curves(comparison, &metric, x_label, cost);
+                let curves = quality_curves(comparison, metric, x_label, cost);
                 let caption = format!(
                     "{label} of the samples against {x_label}{}, both measured. Bars are standard errors.{floor}",
                     self.units()
@@ -182,6 +182,14 @@ impl Drawer<'_> {
         }
     }
 
+    /// What seconds are counted.
+    fn seconds(&self) -> &'static str {
+        match self.plan.compute.device {
+            tch::Device::Cpu => "seconds of one processor for all samples",
+            _ => "seconds for all samples",
+        }
+    }
+
     /// A remark on the units of what is not shown in those of the data.
     fn units(&self) -> &'static str {
         if self.plan.data().labels().is_empty() { "" } else { ", in the units of training" }
@@ -251,41 +259,9 @@ impl Drawer<'_> {
     }
 }
 
-/// A number of evaluations; a mean has a decimal.
-pub(super) fn evaluations(nfe: f64) -> String {
-    if nfe.fract() == 0.0 { format!("{nfe:.0}") } else { format!("{nfe:.1}") }
-}
-
 /// The first two coordinates of the first points.
 fn first_two(rows: ArrayView2<f64>) -> Vec<[f64; 2]> {
     rows.rows().into_iter().take(POINTS).map(|row| [row[0], row[1]]).collect()
-}
-
-/// The names of the metrics, in order.
-pub(super) fn metrics(comparison: &Comparison) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
-    for cell in &comparison.cells {
-        if !names.contains(&cell.metric) {
-            names.push(cell.metric.clone());
-        }
-    }
-    names
-}
-
-/// A metric by its name, with default settings; none if this program does not know it.
-fn metric(name: &str) -> Option<Box<dyn Metric>> {
-    let choice: MetricSpec = serde_yaml::from_str(name).ok()?;
-    Some(choice.build())
-}
-
-/// A metric's name in figures.
-pub(super) fn label(name: &str) -> String {
-    metric(name).map_or_else(|| name.to_owned(), |metric| metric.label().to_owned())
-}
-
-/// Which values of a metric are good.
-fn best(name: &str) -> Best {
-    metric(name).map_or(Best::Least, |metric| metric.best())
 }
 
 /// One series a solver, in the order of the experiment.
@@ -304,8 +280,7 @@ fn quality_curves(
         Best::Most => (format!("{label} (higher is better)"), |value| value),
     };
     // Every solver keeps its place, and so its colour, in the figures of all metrics.
-    let mut entries: Vec<&str> = summaries.iter().map(|s| s.entry.as_str()).filter(|&entry| entry != FLOOR).collect();
-    entries.dedup();
+    let entries = comparison.entries();
     let mine: Vec<&Summary> = summaries.iter().filter(|s| s.metric == metric).collect();
     let point = |s: &Summary| QualityPoint { x: cost(s), value: shown(s.value), error: s.standard_error };
     let series = entries.into_iter().map(|entry| {
@@ -322,66 +297,6 @@ fn quality_curves(
         floor: floor.map(|s| NoiseFloor { label: "data".into(), value: shown(s.value), error: s.standard_error }),
         ..QualityCurves::default()
     }
-}
-
-/// A table for each metric: solvers × budgets.
-pub fn tables(comparison: &Comparison) -> Vec<Table> {
-    let summaries = comparison.summaries();
-    let mut budgets: Vec<usize> = summaries.iter().filter_map(|s| s.budget).collect();
-    budgets.sort_unstable();
-    budgets.dedup();
-    let adaptive = summaries.iter().any(|s| s.budget.is_none() && s.entry != FLOOR);
-    let of_metric = |metric: String| {
-        let mine: Vec<&Summary> = summaries.iter().filter(|s| s.metric == metric).collect();
-        let mut columns = vec!["solver".to_owned()];
-        columns.extend(budgets.iter().map(|budget| format!("{budget} evaluations")));
-        columns.extend(adaptive.then(|| "own steps".to_owned()));
-        let mut rows: Vec<Vec<String>> = Vec::new();
-        for entry in mine.iter().filter(|s| s.entry != FLOOR) {
-            if rows.iter().any(|row| row[0] == entry.entry) {
-                continue;
-            }
-            let cell = |budget: Option<usize>| {
-                let found = mine.iter().find(|s| s.entry == entry.entry && s.budget == budget);
-                found.map_or(String::new(), |s| match budget {
-                    _ if s.value.is_nan() => "diverged".into(),
-                    Some(budget) if s.nfe == budget as f64 => plus_minus(s.value, s.standard_error),
-                    _ => format!("{} ({} used)", plus_minus(s.value, s.standard_error), evaluations(s.nfe)),
-                })
-            };
-            let mut row = vec![entry.entry.clone()];
-            row.extend(budgets.iter().map(|&budget| cell(Some(budget))));
-            row.extend(adaptive.then(|| cell(None)));
-            rows.push(row);
-        }
-        let floor = mine.iter().find(|s| s.entry == FLOOR);
-        let floor =
-            floor.map_or(String::new(), |s| format!("; data against data: {}", plus_minus(s.value, s.standard_error)));
-        Table { caption: format!("{} ± standard error{floor}", label(&metric)), columns, rows }
-    };
-    metrics(comparison).into_iter().map(of_metric).collect()
-}
-
-/// What was found, in words.
-fn summary(plan: &Plan, comparison: Option<&Comparison>) -> String {
-    let description = plan.spec.description.clone().map_or(String::new(), |text| format!("{} ", text.trim()));
-    let Some(comparison) = comparison else { return description };
-    let Some(metric) = metrics(comparison).into_iter().next() else { return description };
-    let summaries = comparison.summaries();
-    let mine = || summaries.iter().filter(|s| s.metric == metric && s.entry != FLOOR && s.value.is_finite());
-    let direction = best(&metric);
-    let loss = |summary: &Summary| direction.loss(summary.value);
-    let Some(best) = mine().min_by(|a, b| loss(a).total_cmp(&loss(b))) else { return description };
-    let floor = summaries.iter().find(|s| s.metric == metric && s.entry == FLOOR);
-    let floor =
-        floor.map_or(String::new(), |s| format!("; fresh data reach {}", plus_minus(s.value, s.standard_error)));
-    format!(
-        "{description}The best {} is {} ({} with {} evaluations){floor}.",
-        label(&metric),
-        plus_minus(best.value, best.standard_error),
-        best.entry,
-        evaluations(best.nfe),
-    )
 }
 
 /// The contents of `run.json` as pairs.

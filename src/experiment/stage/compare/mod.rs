@@ -1,0 +1,213 @@
+//! Solvers × budgets × repeats: how far each solver's samples are from the data for what it costs.
+//!
+//! All solvers of a repeat share x_T, the stream of the noise and the reference data, so that their differences are far
+//! less noisy than their values. Runs are made side by side, a processor each, and what was measured is kept: a
+//! comparison that was stopped goes on, and one that has changed measures what is new.
+
+mod cell;
+mod only;
+mod repeat;
+mod store;
+mod verdict;
+
+use std::sync::Mutex;
+
+pub use cell::{Cell, Comparison, Summary};
+pub use only::Only;
+pub use store::Store;
+pub use verdict::{Contest, Standings};
+pub(super) use verdict::{best, metric};
+
+use self::repeat::{Repeat, Subject, flow_of};
+use self::store::{Known, subject};
+use super::tick;
+use crate::error::{Error, Result};
+use crate::experiment::observer::Observer;
+use crate::experiment::plan::{Choice, Plan};
+use crate::experiment::spec::{CompareSpec, FLOOR};
+use crate::score::Model;
+use crate::threads::Workers;
+
+/// One sampling run to make, in each repeat.
+#[derive(Clone, Debug)]
+struct Job<'a> {
+    label: String,
+    /// None for the noise floor.
+    choice: Option<Choice<'a>>,
+    budget: Option<usize>,
+    steps: Option<usize>,
+}
+
+/// A job in one of the repeats.
+struct Task<'a> {
+    job: &'a Job<'a>,
+    /// Its place in the result.
+    place: usize,
+    /// Under which its outcome is kept.
+    key: String,
+    /// Which of the probability flows of the repeat it approximates.
+    flow: Option<usize>,
+}
+
+/// Runs the comparison that the experiment asks for, or the part of it that `only` admits. What `store` has of it is not
+/// measured again.
+///
+/// # Errors
+/// An interrupt, a tolerance that cannot be met, a store that cannot be written. A run that diverges is recorded as NaN.
+pub fn compare(
+    plan: &Plan,
+    spec: &CompareSpec,
+    model: &dyn Model,
+    (store, only): (&Store, &Only),
+    observer: &dyn Observer,
+) -> Result<Comparison> {
+    let jobs = jobs(plan, spec, only, observer);
+    let subject = Subject::new(plan, spec, observer);
+    let mut outcomes: Vec<Vec<Known>> = vec![Vec::new(); jobs.len() * spec.repeats];
+    let missing = missing(&subject, model, &jobs, store, &mut outcomes);
+    let (all, left) = (outcomes.len(), missing.iter().map(Vec::len).sum::<usize>());
+    if left < all {
+        observer.say(&format!("{} of {all} cells were measured before", all - left));
+    }
+    let steps = |task: &Task| task.job.choice.map_or(0, |_| task.job.steps.unwrap_or(1));
+    let total: usize = missing.iter().flatten().map(steps).sum();
+    observer.begin("comparing", (total * subject.count) as u64);
+    let done = Mutex::new(&mut outcomes);
+    let mut outcome = Ok(());
+    for (repeat, tasks) in missing.into_iter().enumerate().filter(|(_, tasks)| !tasks.is_empty()) {
+        outcome = measure(&subject, model, repeat, tasks, &|task: Task, known: Vec<Known>| {
+            store.keep(&task.key, &known)?;
+            done.lock().unwrap_or_else(|poisoned| poisoned.into_inner())[task.place] = known;
+            Ok(())
+        });
+        if outcome.is_err() {
+            break;
+        }
+    }
+    observer.end();
+    let kept = outcomes.iter().filter(|known| !known.is_empty()).count();
+    outcome.map_err(|error| match error {
+        Error::Interrupted { .. } => Error::Interrupted {
+            remedy: format!("{kept} of {all} cells are measured and kept; the same command measures the rest"),
+        },
+        other => other,
+    })?;
+    Ok(Comparison { cells: cells(&subject, &jobs, spec.repeats, &outcomes) })
+}
+
+/// The noise floor, and each entry at each budget that it can meet; solvers that choose their own steps run once.
+fn jobs<'a>(plan: &'a Plan, spec: &'a CompareSpec, only: &Only, observer: &dyn Observer) -> Vec<Job<'a>> {
+    let mut jobs = vec![Job { label: FLOOR.into(), choice: None, budget: None, steps: None }];
+    for entry in &spec.entries {
+        let (label, name, choice) = (entry.label(), entry.solver.name(), plan.choice(entry));
+        let mut add = |budget, steps| {
+            jobs.push(Job { label: label.clone(), choice: Some(choice), budget, steps });
+        };
+        if entry.solver.chosen().tolerance().is_some() && only.admits(name, &label, None) {
+            add(None, None);
+        }
+        for &budget in spec.budgets(entry).iter().filter(|&&budget| only.admits(name, &label, Some(budget))) {
+            match plan.steps_within(&choice, budget) {
+                Some(steps) => add(Some(budget), Some(steps)),
+                None => observer.say(&format!("{label} needs more than {budget} evaluations; left out at that budget")),
+            }
+        }
+    }
+    jobs
+}
+
+/// For each repeat what is not in the store, the longest runs first; what is there goes into `outcomes`.
+fn missing<'a>(
+    comparison: &Subject,
+    model: &dyn Model,
+    jobs: &'a [Job<'a>],
+    store: &Store,
+    outcomes: &mut [Vec<Known>],
+) -> Vec<Vec<Task<'a>>> {
+    let common = subject(comparison.plan, model, comparison.count);
+    let repeats = outcomes.len() / jobs.len();
+    let of_repeat = |repeat: usize| {
+        let mut tasks = Vec::new();
+        for (number, job) in jobs.iter().enumerate() {
+            let (key, place) = (comparison.key(&common, job, repeat), number * repeats + repeat);
+            let known = store.find(&key);
+            match comparison.is_answered(&known) {
+                true => outcomes[place] = known,
+                false => tasks.push(Task { job, place, key, flow: None }),
+            }
+        }
+        tasks.sort_by_key(|task| std::cmp::Reverse(task.job.budget.unwrap_or(usize::MAX)));
+        tasks
+    };
+    (0..repeats).map(of_repeat).collect()
+}
+
+/// Measures what one repeat lacks, and hands on each outcome as it comes.
+fn measure<'a>(
+    subject: &Subject,
+    model: &dyn Model,
+    repeat: usize,
+    mut tasks: Vec<Task<'a>>,
+    keep: &(dyn Fn(Task<'a>, Vec<Known>) -> Result<()> + Sync),
+) -> Result<()> {
+    let Subject { plan, observer, count, .. } = *subject;
+    let mut repeat = Repeat::new(subject, repeat);
+    for task in &mut tasks {
+        task.flow = flow_of(&mut repeat, model, task.job)?;
+    }
+    // A processor for each run; or several, where there are fewer runs. A GPU makes one after the other.
+    let threads = plan.compute.workers.count();
+    let lanes = if plan.compute.device == tch::Device::Cpu { threads.min(tasks.len()) } else { 1 };
+    let lanes: Vec<(Workers, Box<dyn Model>)> = (0..lanes)
+        .map(|lane| {
+            let threads = (threads + lane) / lanes;
+            Ok((Workers::new(threads.max(1))?, model.part(0, count as i64)))
+        })
+        .collect::<Result<_>>()?;
+    let (queue, failure) = (Mutex::new(tasks.into_iter()), Mutex::new(None));
+    let next = || queue.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).next();
+    let failed = || failure.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    std::thread::scope(|scope| {
+        for (workers, model) in lanes {
+            let (repeat, next, failed) = (&repeat, &next, &failed);
+            scope.spawn(move || {
+                let mut warm = false;
+                while let Some(task) = next().filter(|_| failed().is_none()) {
+                    observer.note(&task.job.label);
+                    let measured = repeat.measure(task.job, task.flow, &*model, &workers, &mut warm);
+                    if let Err(error) = measured.and_then(|known| keep(task, known)) {
+                        failed().get_or_insert(error);
+                    }
+                }
+            });
+        }
+    });
+    let failure = failed().take();
+    failure.map_or_else(|| tick(observer)(0), Err)
+}
+
+/// The outcomes in the order of the experiment, a line a metric.
+fn cells(subject: &Subject, jobs: &[Job], repeats: usize, outcomes: &[Vec<Known>]) -> Vec<Cell> {
+    let mut cells = Vec::new();
+    for (number, job) in jobs.iter().enumerate() {
+        for repeat in 0..repeats {
+            let known = &outcomes[number * repeats + repeat];
+            for (name, key) in &subject.names {
+                let Some(known) = known.iter().find(|known| known.metric == *key) else { continue };
+                let Some(value) = known.value else { continue };
+                cells.push(Cell {
+                    entry: job.label.clone(),
+                    budget: job.budget,
+                    steps: job.steps,
+                    repeat,
+                    nfe: known.nfe,
+                    seconds: known.seconds,
+                    metric: name.clone(),
+                    value,
+                    standard_error: known.standard_error,
+                });
+            }
+        }
+    }
+    cells
+}

@@ -1,0 +1,226 @@
+//! One repeat of a comparison: what all its runs share, and the measurement of one of them.
+
+use std::sync::{Arc, Mutex};
+
+use ndarray::Array2;
+use serde_json::json;
+use tch::{Device, Tensor};
+
+use super::store::Known;
+use super::{Job, tick};
+use crate::data::Part;
+use crate::error::{Error, Result};
+use crate::experiment::observer::Observer;
+use crate::experiment::plan::{Choice, Plan};
+use crate::experiment::spec::CompareSpec;
+use crate::experiment::truth::{flow, laws, truth};
+use crate::metric::{Diagonal, Metric, Need, Question, Start, Target, Truth};
+use crate::score::Model;
+use crate::solve::{Sampler, Schedule, Tolerance, prior};
+use crate::tensor;
+use crate::threads::Workers;
+
+/// What all repeats share.
+pub(super) struct Subject<'a> {
+    pub plan: &'a Plan,
+    pub observer: &'a dyn Observer,
+    /// How many samples.
+    pub count: usize,
+    /// The name of each metric, and the metric with its settings as JSON.
+    pub names: Vec<(String, String)>,
+    metrics: Vec<Box<dyn Metric>>,
+    truth: Truth,
+    /// The tolerance of the probability flow, if a metric needs it.
+    tolerance: Option<Tolerance>,
+    /// Which laws to compare, if a metric needs them.
+    which: Option<(Start, Target)>,
+    /// The laws of what has run, for they are the same in every repeat.
+    laws: Mutex<Vec<(LawKey, Laws)>>,
+}
+
+/// A solver at a budget: its label and its steps.
+type LawKey = (String, Option<usize>);
+
+/// The law of what a run makes, and that of what it should make; none of a sampler that is not linear.
+type Laws = Option<Arc<[Diagonal; 2]>>;
+
+impl<'a> Subject<'a> {
+    pub fn new(plan: &'a Plan, spec: &CompareSpec, observer: &'a dyn Observer) -> Self {
+        let metrics: Vec<Box<dyn Metric>> = spec.metrics.iter().map(|metric| metric.build()).collect();
+        let (mut tolerance, mut which) = (None, None);
+        for need in metrics.iter().filter_map(|metric| metric.needs()) {
+            match need {
+                Need::Flow { tolerance: both } => tolerance = Some(Tolerance { rtol: both, atol: both }),
+                Need::Laws { start, target } => which = Some((start, target)),
+                Need::Density | Need::Modes => {}
+            }
+        }
+        let json = |metric| serde_json::to_string(metric).expect("settings are plain data");
+        let names = metrics.iter().zip(&spec.metrics).map(|(metric, spec)| (metric.name().into(), json(spec)));
+        Subject {
+            plan,
+            observer,
+            count: spec.count.unwrap_or(plan.spec.sample.count),
+            names: names.collect(),
+            metrics,
+            truth: truth(plan.data()),
+            tolerance,
+            which,
+            laws: Mutex::default(),
+        }
+    }
+
+    /// Everything that determines the outcome of a job in a repeat but the metrics, as one line.
+    pub fn key(&self, common: &serde_json::Value, job: &Job, repeat: usize) -> String {
+        let run = job.choice.map(|choice| {
+            let sampler = self.sampler(&choice, job, seed(self.plan, repeat));
+            json!({
+                "solver": choice.solver,
+                "steps": job.steps,
+                "schedule": format!("{:?}", sampler.schedule),
+                "noise": self.plan.spec.sample.noise,
+            })
+        });
+        json!({ "subject": common, "repeat": repeat, "run": run }).to_string()
+    }
+
+    /// Whether what is known of a run answers every metric.
+    pub fn is_answered(&self, known: &[Known]) -> bool {
+        self.names.iter().all(|(_, key)| known.iter().any(|known| known.metric == *key))
+    }
+
+    fn sampler(&self, choice: &Choice, job: &Job, seed: u64) -> Sampler {
+        self.plan.sampler(choice, job.steps.unwrap_or(1), seed).expect("the experiment was checked")
+    }
+}
+
+/// The seed of x_T and of the noise: one for each repeat, away from that of `sample`.
+fn seed(plan: &Plan, repeat: usize) -> u64 {
+    plan.spec.seed.wrapping_add(1 + repeat as u64)
+}
+
+/// What all runs of one repeat share: x_T, the seed of the noise, and what to compare with.
+pub(super) struct Repeat<'a> {
+    subject: &'a Subject<'a>,
+    number: usize,
+    /// A tensor may go from thread to thread, but two may not look at it at once.
+    init: Mutex<Tensor>,
+    reference: Array2<f64>,
+    /// The ends of the probability flow from x_T, for each way that a solver takes.
+    flows: Vec<(Schedule, Array2<f64>)>,
+}
+
+/// Where among the flows of a repeat the probability flow stands that a job approximates, which is computed if it is new:
+/// none if no metric asks, or if the solver draws noise and so approximates something else.
+pub(super) fn flow_of(repeat: &mut Repeat, model: &dyn Model, job: &Job) -> Result<Option<usize>> {
+    let Subject { plan, tolerance, observer, .. } = *repeat.subject;
+    let (Some(tolerance), Some(choice)) = (tolerance, job.choice) else { return Ok(None) };
+    let sampler = repeat.subject.sampler(&choice, job, seed(plan, repeat.number));
+    if plan.draws_noise(&sampler) {
+        return Ok(None);
+    }
+    let schedule = sampler.schedule.controlled(&*plan.sde, tolerance);
+    if let Some(known) = repeat.flows.iter().position(|(known, _)| *known == schedule) {
+        return Ok(Some(known));
+    }
+    let tick = tick(observer);
+    let end = flow(plan, model, &repeat.init(), schedule.clone(), &|_| tick(0))?;
+    repeat.flows.push((schedule, end));
+    Ok(Some(repeat.flows.len() - 1))
+}
+
+/// So many samples are drawn before the first run on a thread, whose memory and tables would else be on its bill.
+const WARM: i64 = 64;
+
+impl<'a> Repeat<'a> {
+    pub fn new(subject: &'a Subject<'a>, number: usize) -> Self {
+        let Subject { plan, count, .. } = *subject;
+        let init = prior(&*plan.sde, seed(plan, number), count, &plan.data().shape(), plan.options());
+        let reference = tensor::to_rows(&plan.reference((number * count) as u64, count));
+        Repeat { subject, number, init: Mutex::new(init), reference, flows: Vec::new() }
+    }
+
+    fn init(&self) -> Tensor {
+        self.init.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).shallow_clone()
+    }
+
+    /// Makes the run of a job on some threads, and asks every metric about it.
+    pub fn measure(
+        &self,
+        job: &Job,
+        flow: Option<usize>,
+        model: &dyn Model,
+        workers: &Workers,
+        warm: &mut bool,
+    ) -> Result<Vec<Known>> {
+        let Subject { plan, count, observer, .. } = *self.subject;
+        let Some(choice) = job.choice else {
+            // Fresh data (of finite data, the rows of training), far behind the references of all repeats in their stream.
+            let first = (1 << 40) + (self.number * count) as u64;
+            let other = plan.measured(Part::Training, first, count);
+            return Ok(self.answers((0.0, 0.0), Some(&other), None, None, workers));
+        };
+        let sampler = self.subject.sampler(&choice, job, seed(plan, self.number));
+        let laws = self.laws(&sampler, job, workers)?;
+        let init = self.init();
+        if !std::mem::replace(warm, true) {
+            let _ = sampler.run(model, &init.narrow(0, 0, WARM.min(init.size()[0])), workers, &|_| Ok(()));
+        }
+        match sampler.run(model, &init, workers, &tick(observer)) {
+            Ok(run) => {
+                let seconds = if init.device() == Device::Cpu { run.cpu_seconds } else { run.seconds };
+                let known = self.answers((run.nfe, seconds), Some(&run.x), flow, laws.as_deref(), workers);
+                for (value, (name, _)) in known.iter().map(|known| known.value).zip(&self.subject.names) {
+                    let value = value.map_or("not defined".into(), |value| format!("{value:.5}"));
+                    let (label, nfe) = (&job.label, run.nfe);
+                    observer.detail(&format!("{label}, {nfe} evaluations in {seconds:.3} s: {name} {value}"));
+                }
+                Ok(known)
+            }
+            Err(error @ Error::NonFinite { .. }) => {
+                observer.say(&format!("{}: {error}", job.label));
+                let cost = (job.budget.unwrap_or(0) as f64, f64::NAN);
+                Ok(self.answers(cost, None, flow, laws.as_deref(), workers))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The laws of what a run makes and of what it should, if a metric asks.
+    fn laws(&self, sampler: &Sampler, job: &Job, workers: &Workers) -> Result<Laws> {
+        let Subject { plan, which: Some(which), observer, laws: known, .. } = self.subject else { return Ok(None) };
+        let known = || known.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let key = (job.label.clone(), job.steps);
+        if let Some((_, laws)) = known().iter().find(|(known, _)| *known == key) {
+            return Ok(laws.clone());
+        }
+        let tick = tick(*observer);
+        let laws = workers.install(|| laws(plan, sampler, *which, &|| tick(0)))?.map(Arc::new);
+        known().push((key, laws.clone()));
+        Ok(laws)
+    }
+
+    /// What each metric says of the samples `x`: NaN where there are none, nothing where it lacks what it needs.
+    fn answers(
+        &self,
+        (nfe, seconds): (f64, f64),
+        x: Option<&Tensor>,
+        flow: Option<usize>,
+        laws: Option<&[Diagonal; 2]>,
+        workers: &Workers,
+    ) -> Vec<Known> {
+        let Subject { metrics, names, truth, .. } = self.subject;
+        let samples = x.map_or(Array2::zeros((0, 0)), tensor::to_rows);
+        let flow = flow.map(|flow| self.flows[flow].1.view());
+        let laws = laws.map(|laws| laws.each_ref());
+        let question = Question { x: samples.view(), data: self.reference.view(), truth, flow, laws };
+        let answer = |(metric, (_, key)): (&Box<dyn Metric>, &(String, String))| {
+            let told = metric.needs().is_none_or(|need| question.has(need));
+            let estimate = x.filter(|_| told).map(|_| workers.install(|| metric.measure(&question)));
+            let value = told.then(|| estimate.map_or(f64::NAN, |estimate| estimate.value));
+            let standard_error = estimate.map_or(f64::NAN, |estimate| estimate.standard_error);
+            Known { metric: key.clone(), nfe, seconds, value, standard_error }
+        };
+        metrics.iter().zip(names).map(answer).collect()
+    }
+}

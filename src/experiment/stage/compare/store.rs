@@ -1,0 +1,145 @@
+//! Measured cells on the disk, by everything that determines them.
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use tch::{Device, Kind, Tensor};
+
+use super::cell::csv_of;
+use crate::error::{Error, Result};
+use crate::experiment::plan::Plan;
+use crate::file::write_whole;
+use crate::rng::{Purpose, Stream};
+use crate::score::Model;
+use crate::solve::{Grid, LogSnr};
+use crate::tensor;
+
+/// A folder with a file for each sampling run that was measured: what it cost, and the value of each metric.
+///
+/// The name of a file is the SHA-256 of everything that determines its numbers: the sources of this program, the data, the
+/// process, the model, the solver with its times, the seeds, the number of samples, the device and the precision. So
+/// nothing ever has to be declared out of date; what has changed is simply not there.
+#[derive(Clone, Debug)]
+pub struct Store {
+    folder: PathBuf,
+    /// Whether what is there may be used.
+    fresh: bool,
+}
+
+/// What is known of one sampling run, a line a metric.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Known {
+    /// The metric with its settings, as JSON.
+    pub metric: String,
+    pub nfe: f64,
+    pub seconds: f64,
+    /// None where it is not defined; NaN where the run diverged.
+    pub value: Option<f64>,
+    pub standard_error: f64,
+}
+
+impl Store {
+    /// The cells in a folder, which need not exist yet.
+    pub fn new(folder: PathBuf) -> Self {
+        Store { folder, fresh: false }
+    }
+
+    /// The same folder, of which nothing is read: everything will be measured anew.
+    pub fn fresh(self) -> Self {
+        Store { fresh: true, ..self }
+    }
+
+    /// What is known of a run; nothing of a file that cannot be understood, which will be written anew.
+    pub(super) fn find(&self, key: &str) -> Vec<Known> {
+        if self.fresh {
+            return Vec::new();
+        }
+        let Ok(text) = fs::read(self.path(key)) else { return Vec::new() };
+        let mut reader = csv::ReaderBuilder::new().comment(Some(b'#')).from_reader(&text[..]);
+        reader.deserialize().collect::<Result<_, _>>().unwrap_or_default()
+    }
+
+    /// Keeps what was measured. The first line of the file says of what.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(super) fn keep(&self, key: &str, known: &[Known]) -> Result<()> {
+        fs::create_dir_all(&self.folder).map_err(|source| Error::Unwritable { path: self.folder.clone(), source })?;
+        let mut text = format!("# {key}\n").into_bytes();
+        text.extend(csv_of(known));
+        write_whole(&self.path(key), &text)
+    }
+
+    fn path(&self, key: &str) -> PathBuf {
+        let digest = Sha256::digest(key);
+        self.folder.join(digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect::<String>() + ".csv")
+    }
+}
+
+/// What all runs of a comparison have in common, as JSON: one line.
+pub(super) fn subject(plan: &Plan, model: &dyn Model, count: usize) -> serde_json::Value {
+    let spec = &plan.spec;
+    serde_json::json!({
+        "program": env!("ORNSTEIN_SOURCES"),
+        "libtorch": tensor::LIBTORCH,
+        "device": format!("{:?}", plan.compute.device).to_lowercase(),
+        "precision": format!("{:?}", plan.compute.kind).to_lowercase(),
+        "data": spec.data,
+        "files": plan.data().digest(),
+        "sde": spec.sde,
+        "model": fingerprint(plan, model),
+        "count": count,
+        // Of the reference data.
+        "seed": spec.seed,
+    })
+}
+
+/// How many points a model is asked about, and how many numbers at most.
+const LEVELS: usize = 8;
+const POINTS: usize = 256;
+const NUMBERS: usize = 1 << 18;
+
+/// What a model answers, hashed: at points of the data with noise of eight levels over its whole span. Whatever changes the
+/// model (other weights, another moving average, another condition) changes the last digits of some answer.
+fn fingerprint(plan: &Plan, model: &dyn Model) -> String {
+    let (sde, (kind, device)) = (&*plan.sde, plan.options());
+    let shape = plan.data().shape();
+    let dim = shape.iter().product::<i64>().max(1) as usize;
+    let count = (NUMBERS / LEVELS / dim).clamp(1, POINTS);
+    let x0 = plan.data().draw(Stream::new(plan.spec.seed, Purpose::Levels), 0, count).to_kind(kind).to_device(device);
+    let noise = tensor::normals(Stream::new(plan.spec.seed, Purpose::Levels), 0, 1, &x0);
+    let model = model.part(0, count as i64);
+    let mut hash = Sha256::new();
+    for t in LogSnr::default().times(sde, LEVELS - 1) {
+        let kernel = sde.kernel(t);
+        let x = &x0 * kernel.alpha + &noise * kernel.sigma;
+        let answer: Tensor = tch::no_grad(|| model.denoise(&x, t)).to_kind(Kind::Double).to_device(Device::Cpu);
+        tensor::to_array(&answer).iter().for_each(|value| hash.update(value.to_le_bytes()));
+    }
+    hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn known(value: Option<f64>) -> Known {
+        Known { metric: "{\"mmd\":{}}".into(), nfe: 5.0, seconds: 0.25, value, standard_error: f64::NAN }
+    }
+
+    #[test]
+    fn what_is_kept_is_found() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::new(folder.path().join("cells"));
+        assert!(store.find("a").is_empty());
+        store.keep("a", &[known(Some(0.1 + 0.2)), known(Some(f64::NAN)), known(None)]).expect("writable");
+        let found = store.find("a");
+        assert_eq!((found[0].value, found[2].value), (Some(0.1 + 0.2), None));
+        assert!(found[1].value.is_some_and(f64::is_nan) && found[0].standard_error.is_nan());
+        assert!(store.find("b").is_empty() && store.clone().fresh().find("a").is_empty());
+        fs::write(store.path("a"), b"# a\nmetric,nfe\n1,2,3\n").expect("writable");
+        assert!(store.find("a").is_empty());
+    }
+}

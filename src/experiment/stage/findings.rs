@@ -1,0 +1,124 @@
+//! What a comparison found, in tables and in words.
+
+use super::compare::{Comparison, Contest, Standings, Summary, metric};
+use crate::experiment::plan::Plan;
+use crate::experiment::spec::FLOOR;
+use crate::report::{Table, number, plus_minus};
+
+/// What stands beside the best value at a budget, and beside those that cannot be told from it.
+const BEST: &str = " ★";
+const TIED: &str = " ≈";
+
+/// A number of evaluations; a mean has a decimal.
+pub(super) fn evaluations(nfe: f64) -> String {
+    if nfe.fract() == 0.0 { format!("{nfe:.0}") } else { format!("{nfe:.1}") }
+}
+
+/// A metric's name in figures.
+pub(super) fn label(name: &str) -> String {
+    metric(name).map_or_else(|| name.to_owned(), |metric| metric.label().to_owned())
+}
+
+/// A table for each metric: solvers × budgets, with the best at each budget and all that may be as good.
+pub fn tables(comparison: &Comparison) -> Vec<Table> {
+    let summaries = comparison.summaries();
+    comparison.standings().iter().map(|standings| table(comparison, &summaries, standings)).collect()
+}
+
+fn table(comparison: &Comparison, summaries: &[Summary], standings: &Standings) -> Table {
+    let mine: Vec<&Summary> = summaries.iter().filter(|s| s.metric == standings.metric).collect();
+    let adaptive = mine.iter().any(|s| s.budget.is_none() && s.entry != FLOOR);
+    let cell = |entry: &str, budget: Option<usize>| {
+        let Some(s) = mine.iter().find(|s| s.entry == entry && s.budget == budget) else { return String::new() };
+        if s.value.is_nan() {
+            return "diverged".into();
+        }
+        let used = match budget {
+            Some(budget) if s.nfe == budget as f64 => String::new(),
+            _ => format!(" ({} used)", evaluations(s.nfe)),
+        };
+        let mark = match budget.and_then(|budget| standings.at(budget)) {
+            // Alone at its budget it is not the best of any.
+            Some(contest) if contest.entries.len() < 2 => "",
+            Some(contest) if contest.is_best(entry) => BEST,
+            Some(contest) if contest.is_tied(entry) => TIED,
+            _ => "",
+        };
+        format!("{}{used}{mark}", plus_minus(s.value, s.standard_error))
+    };
+    let budgets: Vec<Option<usize>> =
+        standings.contests.iter().map(|contest| Some(contest.budget)).chain(adaptive.then_some(None)).collect();
+    let heading = |budget: &Option<usize>| budget.map_or("own steps".into(), |budget| format!("{budget} evaluations"));
+    let row = |entry: &str| {
+        [entry.to_string()].into_iter().chain(budgets.iter().map(|&budget| cell(entry, budget))).collect()
+    };
+    let there = |entry: &&str| mine.iter().any(|s| s.entry == *entry);
+    let floor = mine.iter().find(|s| s.entry == FLOOR);
+    let floor =
+        floor.map_or(String::new(), |s| format!("; data against data: {}", plus_minus(s.value, s.standard_error)));
+    let marks = match standings.contests.iter().any(|contest| contest.entries.len() > 1) {
+        true => {
+            format!(
+                ".{BEST} best at its budget,{TIED} may be as good: the marked hold the best at every budget with 95 %"
+            )
+        }
+        false => String::new(),
+    };
+    Table {
+        caption: format!("{} ± standard error{floor}{marks}", label(&standings.metric)),
+        columns: ["solver".to_owned()].into_iter().chain(budgets.iter().map(heading)).collect(),
+        rows: comparison.entries().into_iter().filter(there).map(row).collect(),
+    }
+}
+
+/// What was found, in words: by the first metric, who is best at which budgets, and by how much.
+pub(super) fn summary(plan: &Plan, comparison: Option<&Comparison>) -> String {
+    let description = plan.spec.description.clone().map_or(String::new(), |text| format!("{} ", text.trim()));
+    let found = comparison.and_then(|comparison| Some((comparison, comparison.standings().into_iter().next()?)));
+    let Some((comparison, standings)) = found else { return description };
+    let summaries = comparison.summaries();
+    let value = |entry: &str, budget: usize| {
+        let mine = |s: &&Summary| s.entry == entry && s.budget == Some(budget) && s.metric == standings.metric;
+        summaries.iter().find(mine).map_or(f64::NAN, |s| s.value)
+    };
+    // Budgets in a row with the same best belong together.
+    let mut spans: Vec<(&str, Vec<&Contest>)> = Vec::new();
+    for contest in &standings.contests {
+        let Some(best) = contest.ranking.best.map(|best| contest.entries[best].as_str()) else { continue };
+        match spans.last_mut() {
+            Some((entry, contests)) if *entry == best => contests.push(contest),
+            _ => spans.push((best, vec![contest])),
+        }
+    }
+    let clause = |(entry, contests): &(&str, Vec<&Contest>)| {
+        let (first, last) = (contests[0].budget, contests[contests.len() - 1].budget);
+        let of = |budget: usize| number(value(entry, budget));
+        match first == last {
+            true => format!("{entry} at {first} evaluations ({}{})", of(first), equals(contests[0])),
+            false => format!("{entry} from {first} to {last} ({} to {}{})", of(first), of(last), equals(contests[0])),
+        }
+    };
+    let floor = summaries.iter().find(|s| s.metric == standings.metric && s.entry == FLOOR);
+    let floor =
+        floor.map_or(String::new(), |s| format!(" Fresh data reach {}.", plus_minus(s.value, s.standard_error)));
+    match spans.is_empty() {
+        true => description,
+        false => {
+            let clauses = spans.iter().map(clause).collect::<Vec<_>>().join("; ");
+            format!("{description}The best {}: {clauses}.{floor}", label(&standings.metric))
+        }
+    }
+}
+
+/// Those that cannot be told from the best; or how far behind the next one is.
+fn equals(contest: &Contest) -> String {
+    let Some(best) = contest.ranking.best else { return String::new() };
+    let others = (0..contest.entries.len()).filter(|&other| other != best);
+    let tied: Vec<&str> =
+        others.filter(|&other| contest.ranking.is_tied(other)).map(|other| contest.entries[other].as_str()).collect();
+    match tied.len() {
+        0 => String::new(),
+        1 | 2 => format!(", not told from {}", tied.join(" and ")),
+        many => format!(", not told from {many} others"),
+    }
+}
