@@ -131,6 +131,7 @@ fn run_leaves_all_that_a_run_is() {
         "figures",
         "levels.csv",
         "metrics.csv",
+        "pairs.csv",
         "report.html",
         "run.json",
         "samples.npy",

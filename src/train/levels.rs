@@ -23,6 +23,12 @@ pub struct Level {
     pub optimum: Option<Mean>,
     /// What the model's loss has above the optimum, by differences of single examples.
     pub excess: Option<Mean>,
+    /// E‖D − D*‖²/d, how far the model is from the exact denoiser D*. In the limit of many examples it is the excess, of which
+    /// it has far less noise.
+    pub distance: Option<Mean>,
+    /// The slope of the regression of x₀ on D, about the mean of D over all coordinates: 1 if E[x₀ | D] = D, as for the exact
+    /// denoiser; less if D varies more than it should, as of a model that fits noise, and more if it varies too little.
+    pub calibration: Mean,
 }
 
 /// A mean over examples and its standard error.
@@ -70,17 +76,20 @@ pub fn losses_by_level(
         let t = time_of_log_ratio(sde, log_ratio);
         let k = sde.kernel(t);
         let x = x0 * k.alpha + &epsilon * k.sigma;
-        let losses = |model: &dyn Model| squared_errors(model, &x, x0, t, workers);
-        let of_model = losses(model);
-        let of_exact = exact.map(losses);
+        let answer = |model: &dyn Model| denoised(model, &x, t, workers);
+        let (of_model, of_exact) = (answer(model), exact.map(answer));
+        let losses = squares(&(&of_model - x0));
+        let of_optimum = of_exact.as_ref().map(|exact| squares(&(exact - x0)));
         let excess: Option<Vec<f64>> =
-            of_exact.as_ref().map(|exact| of_model.iter().zip(exact).map(|(a, b)| a - b).collect());
+            of_optimum.as_ref().map(|optimum| losses.iter().zip(optimum).map(|(a, b)| a - b).collect());
         Level {
             t,
             ratio: k.ratio(),
-            loss: Mean::of(&of_model),
-            optimum: of_exact.as_deref().map(Mean::of),
+            loss: Mean::of(&losses),
+            optimum: of_optimum.as_deref().map(Mean::of),
             excess: excess.as_deref().map(Mean::of),
+            distance: of_exact.as_ref().map(|exact| Mean::of(&squares(&(&of_model - exact)))),
+            calibration: slope(x0, &of_model),
         }
     };
     (0..count)
@@ -91,21 +100,58 @@ pub fn losses_by_level(
         .collect()
 }
 
-/// ‖D(x, t) − x₀‖²/d of each example.
-fn squared_errors(model: &dyn Model, x: &Tensor, x0: &Tensor, t: f64, workers: &Workers) -> Vec<f64> {
+/// D(x, t), in parts side by side.
+fn denoised(model: &dyn Model, x: &Tensor, t: f64, workers: &Workers) -> Tensor {
     let batch = x.size()[0];
     let parts: Vec<_> = (0..batch)
         .step_by(PART as usize)
         .map(|first| {
             let count = PART.min(batch - first);
-            (model.part(first, count), x.narrow(0, first, count), x0.narrow(0, first, count))
+            (model.part(first, count), x.narrow(0, first, count))
         })
         .collect();
-    let work = |(model, x, x0): (Box<dyn Model>, Tensor, Tensor)| {
-        let error =
-            tch::no_grad(|| (model.denoise(&x, t) - x0).square().flatten(1, -1).mean_dim(1, false, Kind::Double));
-        tensor::to_array(&error).into_iter().collect::<Vec<f64>>()
+    let work = |(model, x): (Box<dyn Model>, Tensor)| tch::no_grad(|| model.denoise(&x, t));
+    let parts: Vec<Tensor> = workers.install(|| parts.into_par_iter().map(work).collect());
+    Tensor::cat(&parts, 0)
+}
+
+/// ‖y‖²/d of each example.
+fn squares(y: &Tensor) -> Vec<f64> {
+    tensor::to_array(&y.square().flatten(1, -1).mean_dim(1, false, Kind::Double)).into_iter().collect()
+}
+
+/// Σ⟨x₀ − m, D − m⟩/Σ‖D − m‖² with the mean m of D over the examples, and its standard error by the delta method.
+fn slope(x0: &Tensor, denoised: &Tensor) -> Mean {
+    let mean = denoised.mean_dim(0, true, Kind::Double);
+    let [x0, denoised] = [x0, denoised].map(|x| (x.to_kind(Kind::Double) - &mean).flatten(1, -1));
+    let rows = |products: Tensor| -> Vec<f64> {
+        tensor::to_array(&products.sum_dim_intlist(1, false, Kind::Double)).into_iter().collect()
     };
-    let errors: Vec<Vec<f64>> = workers.install(|| parts.into_par_iter().map(work).collect());
-    errors.concat()
+    let (together, alone) = (rows(&x0 * &denoised), rows(denoised.square()));
+    let total: f64 = alone.iter().sum();
+    let value = together.iter().sum::<f64>() / total;
+    let squares: f64 = together.iter().zip(&alone).map(|(a, b)| (a - value * b).powi(2)).sum();
+    Mean { value, standard_error: squares.sqrt() / total }
+}
+
+#[cfg(test)]
+mod tests {
+    use tch::Device;
+
+    use super::*;
+
+    /// Of x₀ = D/2 + noise the slope is ½.
+    #[test]
+    fn a_model_that_varies_too_much_has_a_small_slope() {
+        let normals = |seed| {
+            let like = Tensor::zeros([20_000, 2], (Kind::Float, Device::Cpu));
+            tensor::normals(Stream::new(seed, crate::rng::Purpose::Levels), 0, 0, &like)
+        };
+        let denoised: Tensor = normals(1) + 3.0;
+        let x0: Tensor = (&denoised - 3.0) * 0.5 + 3.0 + normals(2);
+        let Mean { value, standard_error } = slope(&x0, &denoised);
+        assert!((value - 0.5).abs() < 4.0 * standard_error, "{value} ± {standard_error}");
+        // Var(noise · D)/Var(D)² of 40,000 coordinates.
+        assert!((standard_error - 0.005).abs() < 0.0005, "{standard_error}");
+    }
 }

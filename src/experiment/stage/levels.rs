@@ -11,7 +11,8 @@ use crate::train::{Level, Mean, losses_by_level};
 
 /// The file, and its columns.
 pub(super) const LEVELS: &str = "levels.csv";
-const HEADER: &str = "t,kappa,loss,loss_error,optimum,optimum_error,excess,excess_error\n";
+const HEADER: &str = "t,kappa,loss,loss_error,optimum,optimum_error,excess,excess_error,distance,distance_error,\
+                      calibration,calibration_error\n";
 
 /// Noise levels between t_train and t_max.
 const COUNT: usize = 32;
@@ -43,15 +44,19 @@ pub(super) fn write_levels(plan: &Plan, run: &RunDir, observer: &dyn Observer) -
 
 fn line(level: &Level) -> String {
     let pair = |mean: Option<Mean>| mean.map_or(",".into(), |mean| format!("{},{}", mean.value, mean.standard_error));
-    let Level { t, ratio, loss, optimum, excess } = *level;
-    format!("{t},{ratio},{},{},{}\n", pair(Some(loss)), pair(optimum), pair(excess))
+    let Level { t, ratio, loss, optimum, excess, distance, calibration } = *level;
+    let pairs = [Some(loss), optimum, excess, distance, Some(calibration)].map(pair);
+    format!("{t},{ratio},{}\n", pairs.join(","))
 }
 
-/// A line of `levels.csv`: κ, the loss with its standard error, and the optimum where it is known.
+/// A line of `levels.csv`: κ, the loss with its standard error, the optimum and the distance from the exact denoiser where
+/// they are known, and the calibration with its standard error.
 pub(super) struct Row {
     pub(super) ratio: f64,
     pub(super) loss: (f64, f64),
     pub(super) optimum: Option<f64>,
+    pub(super) distance: Option<f64>,
+    pub(super) calibration: Option<(f64, f64)>,
 }
 
 /// The lines of `levels.csv`; none where there is no such file.
@@ -60,8 +65,13 @@ pub(super) fn read_levels(path: &Path) -> Vec<Row> {
     let row = |line: &str| {
         let cells: Vec<Option<f64>> = line.split(',').map(|cell| cell.parse().ok()).collect();
         match cells.as_slice() {
-            &[_, Some(ratio), Some(loss), Some(error), optimum, ..] => {
-                Some(Row { ratio, loss: (loss, error), optimum })
+            &[_, Some(ratio), Some(loss), Some(error), optimum, _, _, _, ref more @ ..] => {
+                let (distance, calibration) = match *more {
+                    [distance, _, Some(slope), Some(error)] => (distance, Some((slope, error))),
+                    // Of a run before these were measured.
+                    _ => (None, None),
+                };
+                Some(Row { ratio, loss: (loss, error), optimum, distance, calibration })
             }
             _ => None,
         }

@@ -49,6 +49,12 @@ pub(super) fn level_curve(run: &RunDir, plan: &Plan) -> Option<Drawn> {
         series.push(LossSeries { label: "exact denoiser".into(), points: best, smooth: false });
         caption += " The exact denoiser on the same points has the least that there is.";
     }
+    let distance: Vec<(f64, f64)> =
+        levels.iter().filter_map(|row| Some((row.ratio, row.distance? * unit(row.ratio)))).collect();
+    if !distance.is_empty() {
+        series.push(LossSeries { label: "between the two".into(), points: distance, smooth: false });
+        caption += " Between the two: E‖D − D*‖²/d, what training has left to learn.";
+    }
     let curve = LossCurve {
         title: String::new(),
         x_label: "noise level κ = σ/α".into(),
@@ -57,4 +63,34 @@ pub(super) fn level_curve(run: &RunDir, plan: &Plan) -> Option<Drawn> {
         series,
     };
     Some(Drawn { curve, stem: "levels", caption })
+}
+
+/// Whether the model is calibrated at each noise level; none where it was not measured.
+pub(super) fn calibration_curve(run: &RunDir) -> Option<Drawn> {
+    let slopes: Vec<(f64, (f64, f64))> =
+        read_levels(&run.file(LEVELS)).iter().filter_map(|row| Some((row.ratio, row.calibration?))).collect();
+    // Where the denoiser hardly knows anything, chance decides.
+    let known: Vec<_> = slopes.into_iter().filter(|(_, (_, error))| *error < 0.2).collect();
+    let (&(first, _), &(last, _)) = (known.first()?, known.last()?);
+    let line = |label: &str, of: &dyn Fn((f64, f64)) -> f64| LossSeries {
+        label: label.into(),
+        points: known.iter().map(|&(ratio, slope)| (ratio, of(slope))).collect(),
+        smooth: false,
+    };
+    let series = vec![
+        line("model", &|(slope, _)| slope),
+        line("− 2 standard errors", &|(slope, error)| slope - 2.0 * error),
+        line("+ 2 standard errors", &|(slope, error)| slope + 2.0 * error),
+        LossSeries { label: "calibrated".into(), points: vec![(first, 1.0), (last, 1.0)], smooth: false },
+    ];
+    let caption = "Calibration of the denoiser at each noise level: the slope of the regression of x₀ on D. Below 1 the model \
+                   varies more with x_t than it should, above 1 less.";
+    let curve = LossCurve {
+        title: String::new(),
+        x_label: "noise level κ = σ/α".into(),
+        x_scale: Scale::Log,
+        y_label: "slope of x₀ on D".into(),
+        series,
+    };
+    Some(Drawn { curve, stem: "calibration", caption: caption.into() })
 }

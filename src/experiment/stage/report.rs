@@ -8,7 +8,7 @@ use tch::Tensor;
 use super::board::write_images;
 use super::compare::{Comparison, Summary, best};
 use super::findings::{evaluations, label, summary, tables};
-use super::losses::{level_curve, loss_curve};
+use super::losses::{calibration_curve, level_curve, loss_curve};
 use super::sample::read_npy;
 use crate::data::Part;
 use crate::error::{Error, Result};
@@ -81,7 +81,7 @@ impl Drawer<'_> {
 
     /// What is drawn of the training, for a trained model.
     fn training(&self, run: &RunDir) -> Result<Vec<Block>> {
-        let curves = [loss_curve(run), level_curve(run, self.plan)];
+        let curves = [loss_curve(run), level_curve(run, self.plan), calibration_curve(run)];
         curves.into_iter().flatten().map(|drawn| self.block(&drawn.curve, drawn.stem, drawn.caption)).collect()
     }
 

@@ -53,23 +53,27 @@ impl Store {
 
     /// What is known of a run; nothing of a file that cannot be understood, which will be written anew.
     pub(super) fn find(&self, key: &str) -> Vec<Known> {
-        if self.fresh {
-            return Vec::new();
-        }
-        let Ok(text) = fs::read(self.path(key)) else { return Vec::new() };
-        let mut reader = csv::ReaderBuilder::new().comment(Some(b'#')).from_reader(&text[..]);
-        reader.deserialize().collect::<Result<_, _>>().unwrap_or_default()
+        if self.fresh { Vec::new() } else { self.read(key) }
     }
 
-    /// Keeps what was measured. The first line of the file says of what.
+    /// Keeps what was measured, beside what other metrics have said of the same run. The first line of the file says of
+    /// what run.
     ///
     /// # Errors
     /// When it cannot be written.
     pub(super) fn keep(&self, key: &str, known: &[Known]) -> Result<()> {
         fs::create_dir_all(&self.folder).map_err(|source| Error::Unwritable { path: self.folder.clone(), source })?;
+        let other = |old: &Known| known.iter().all(|known| known.metric != old.metric);
+        let others = self.read(key).into_iter().filter(other);
         let mut text = format!("# {key}\n").into_bytes();
-        text.extend(csv_of(known));
+        text.extend(csv_of(&known.iter().cloned().chain(others).collect::<Vec<_>>()));
         write_whole(&self.path(key), &text)
+    }
+
+    fn read(&self, key: &str) -> Vec<Known> {
+        let Ok(text) = fs::read(self.path(key)) else { return Vec::new() };
+        let mut reader = csv::ReaderBuilder::new().comment(Some(b'#')).from_reader(&text[..]);
+        reader.deserialize().collect::<Result<_, _>>().unwrap_or_default()
     }
 
     fn path(&self, key: &str) -> PathBuf {
@@ -139,6 +143,10 @@ mod tests {
         assert_eq!((found[0].value, found[2].value), (Some(0.1 + 0.2), None));
         assert!(found[1].value.is_some_and(f64::is_nan) && found[0].standard_error.is_nan());
         assert!(store.find("b").is_empty() && store.clone().fresh().find("a").is_empty());
+        let other = Known { metric: "{\"kl\":{}}".into(), ..known(Some(7.0)) };
+        store.keep("a", std::slice::from_ref(&other)).expect("writable");
+        assert_eq!(store.find("a").len(), 2);
+        assert_eq!(store.find("a")[0], Known { standard_error: store.find("a")[0].standard_error, ..other.clone() });
         fs::write(store.path("a"), b"# a\nmetric,nfe\n1,2,3\n").expect("writable");
         assert!(store.find("a").is_empty());
     }
