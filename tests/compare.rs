@@ -3,12 +3,14 @@
 
 mod place;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::process::Stdio;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use place::{Outcome, Place};
+use ornstein::sde::{Kernel, Sde, Vp};
+use place::{LEARNED, Outcome, Place};
 
 /// Five solvers, one of which chooses its own steps, at three budgets: 13 runs and the noise floor, in two repeats.
 const MODES: &str = "\
@@ -68,7 +70,8 @@ fn found(outcome: &Outcome) -> (usize, usize) {
 fn only_what_is_new_is_measured() {
     let place = place();
     assert_eq!(found(&compare(&place, "a", &[])), (0, 0));
-    assert_eq!(kept(&place, "a"), 28);
+    // And the sources of error of the ten runs that draw no noise.
+    assert_eq!(kept(&place, "a"), 38);
     let first = values(&place, "a");
     assert_eq!(found(&compare(&place, "a", &[])), (28, 28));
     assert_eq!(values(&place, "a"), first);
@@ -183,4 +186,89 @@ fn runs_share_their_cells() {
     assert_eq!(fs::read_dir(place.path("runs/modes")).expect("runs").count(), 2);
     assert_eq!(found(&place.run(&["compare", "modes.yaml", "--resume"]).ok()), (28, 28));
     assert_eq!(fs::read_dir(place.path("runs/modes")).expect("runs").count(), 2);
+}
+
+/// The parts of the error by solver and budget.
+fn sources(place: &Place, out: &str) -> Vec<(String, usize, BTreeMap<String, f64>)> {
+    let text = place.text(&format!("{out}/sources.csv"));
+    let mut lines = text.lines();
+    let header: Vec<String> = lines.next().expect("a header").split(',').map(str::to_owned).collect();
+    let row = |line: &str| {
+        let cells: Vec<&str> = line.split(',').collect();
+        let numbers =
+            header.iter().zip(&cells).skip(2).map(|(name, cell)| (name.clone(), cell.parse().expect("a number")));
+        (cells[0].to_owned(), cells[1].parse().unwrap_or(0), numbers.collect())
+    };
+    lines.map(row).collect()
+}
+
+/// Of a Gaussian N(μ, Λ) the flow is x_s = α_s μ + √(v_s/v_t) (x_t − α_t μ) with v = α² Λ + σ², so that what truncation and
+/// the prior do is known; and an exact score has no error.
+#[test]
+fn the_sources_of_error_are_those_of_the_closed_form() {
+    let place = Place::new();
+    let (mean, spread) = ([1.0, -2.0], [1.0, 0.01]);
+    place.write(
+        "line.yaml",
+        "name: line\ndata: {gaussian: {mean: [1.0, -2.0], spectrum: [1.0, 0.01]}}\n\
+         sde: {vp: {beta_min: 0.1, beta_max: 4.0, t_min: 0.02}}\nmodel: exact\nsample: {count: 2000, grid: log_snr}\n\
+         compare:\n  entries: [{solver: ddim}, {solver: dpmpp_2m}, {solver: euler_maruyama}, {solver: ddim, denoise: true, \
+         label: denoised}]\n  nfe: [8, 32]\n  repeats: 1\n  metrics: [energy_distance]\n  count: 2000\n",
+    );
+    place.run(&["compare", "line.yaml", "--out", "a", "--precision", "float64"]).ok();
+    let sde = Vp { beta_min: 0.1, beta_max: 4.0, t_min: 0.02, ..Vp::default() };
+    let [first, last] = [1.0, 0.02].map(|t| sde.kernel(t));
+    let v = |k: Kernel, d: usize| k.alpha * k.alpha * spread[d] + k.sigma * k.sigma;
+    // x_T ~ N(0, 1).
+    let prior = |d: usize| {
+        let start = first.alpha.powi(2) * (mean[d] * mean[d] + spread[d]) + (first.sigma - 1.0).powi(2);
+        (spread[d] / v(first, d) * start, start)
+    };
+    let truncation = |d: usize| {
+        let slope = (v(last, d).sqrt() - spread[d].sqrt()) / v(first, d).sqrt();
+        let shift = (last.alpha - 1.0) * mean[d] - slope * first.alpha * mean[d];
+        slope * slope + shift * shift
+    };
+    let expected_prior = (prior(0).0 + prior(1).0).sqrt();
+    let expected_start = (prior(0).1 + prior(1).1).sqrt();
+    let expected_truncation = (truncation(0) + truncation(1)).sqrt();
+    let found = sources(&place, "a");
+    let names: Vec<(&str, usize)> = found.iter().map(|(entry, budget, _)| (entry.as_str(), *budget)).collect();
+    let both = |name| [(name, 8), (name, 32)];
+    assert_eq!(names, [both("ddim"), both("dpmpp_2m"), both("denoised")].concat());
+    for (entry, budget, part) in &found {
+        let what = format!("{entry}, {budget}: {part:?}");
+        // Means over 2,000 samples.
+        assert!((part["prior"] / expected_prior - 1.0).abs() < 0.05, "{what}, {expected_prior}");
+        assert!((part["prior_at_start"] / expected_start - 1.0).abs() < 1e-12, "{what}, {expected_start}");
+        assert!(part["score"] < 1e-9, "{what}");
+        if entry != "denoised" {
+            assert!((part["truncation"] / expected_truncation - 1.0).abs() < 0.05, "{what}, {expected_truncation}");
+        }
+        let parts = ["discretization", "score", "truncation", "prior"].map(|name| part[name]);
+        let sum: f64 = parts.iter().sum();
+        let most = parts.iter().copied().fold(0.0, f64::max);
+        assert!(part["total"] <= sum * (1.0 + 1e-9) && part["total"] >= 2.0 * most - sum, "{what}");
+    }
+    let discretization = |place: usize| found[place].2["discretization"];
+    assert!(discretization(1) < 0.5 * discretization(0) && discretization(3) < 0.2 * discretization(2), "{found:?}");
+    // Kept like everything else.
+    let text = place.text("a/sources.csv");
+    place.run(&["compare", "line.yaml", "--out", "a", "--precision", "float64", "--resume"]).ok();
+    assert_eq!(place.text("a/sources.csv"), text);
+}
+
+/// A network has an error of its own, and data without a law have no exact denoiser.
+#[test]
+fn the_sources_of_a_network_are_told_where_the_data_have_a_law() {
+    let place = Place::new();
+    let more = "compare: {entries: [{solver: heun}], nfe: [20], repeats: 1, count: 200}\n";
+    place.write("moons.yaml", format!("{LEARNED}{more}"));
+    place.write("modes.yaml", format!("{LEARNED}{more}").replace("two_moons", "eight_gaussians"));
+    for name in ["moons", "modes"] {
+        place.run(&["run", &format!("{name}.yaml"), "--out", name]).ok();
+    }
+    assert!(!place.path("moons/sources.csv").exists());
+    let found = sources(&place, "modes");
+    assert!(found.len() == 1 && found[0].2["score"] > 0.05, "{found:?}");
 }

@@ -8,7 +8,7 @@ use super::session::{Given, Session};
 use super::sweep::{Cells, Jobs};
 use super::{Shared, print_json, run};
 use crate::error::{Error, Result};
-use crate::experiment::stage::{self, Comparison, Only, Standings, Store};
+use crate::experiment::stage::{self, Comparison, Only, Sources, Standings, Store};
 use crate::experiment::{CompareSpec, Observer, Plan, RunDir, lint_compare};
 use crate::score::Model;
 
@@ -92,7 +92,7 @@ impl Part {
     }
 }
 
-/// Compares, writes `compare.csv` and `pairs.csv`, and prints a table for each metric.
+/// Compares, writes `compare.csv`, `pairs.csv` and, where the exact denoiser is known, `sources.csv`, and prints a table for each metric.
 pub fn into(
     plan: &Plan,
     spec: &CompareSpec,
@@ -109,7 +109,11 @@ pub fn into(
         let remedy = "choose some of what the experiment compares, at budgets that it has";
         return Err(Error::argument(argument, "no solver at any budget is left to compare", remedy));
     }
+    let sources = stage::sources(plan, spec, model, (&store, &only), observer)?;
     comparison.write(&run.file("compare.csv"))?;
+    if !sources.is_empty() {
+        Sources::write(&sources, &run.file("sources.csv"))?;
+    }
     Standings::write(&comparison.standings(), &run.file("pairs.csv"))?;
     for table in stage::tables(&comparison) {
         observer.say(&format!("\n{}", table.to_text()));

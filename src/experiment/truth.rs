@@ -66,20 +66,48 @@ pub fn flow(
     schedule: Schedule,
     tick: &(dyn Fn(usize) -> Result<()> + Sync),
 ) -> Result<Array2<f64>> {
-    let Schedule::Adaptive { tolerance, .. } = schedule else { panic!("the probability flow needs error control") };
-    let device = init.device();
-    // Metal has no float64.
-    let kind = if device == Device::Mps { Kind::Float } else { Kind::Double };
-    let double = match plan.spec.model {
-        ModelSpec::Exact => plan.data().law().map(|law| Exact::new(law, plan.sde.clone(), (kind, device))),
+    match plan.spec.model {
+        ModelSpec::Exact => exact_flow(plan, init, schedule, tick),
         // The empirical denoiser computes in float64 by itself; a network cannot.
-        ModelSpec::Empirical(_) | ModelSpec::Learned(_) => None,
-    };
+        ModelSpec::Empirical(_) | ModelSpec::Learned(_) => end(plan, model, init, schedule, tick),
+    }
+}
+
+/// The same for the exact denoiser of the data, whatever the model is.
+///
+/// # Panics
+/// When the data have none.
+///
+/// # Errors
+/// As [`flow`].
+pub fn exact_flow(
+    plan: &Plan,
+    init: &Tensor,
+    schedule: Schedule,
+    tick: &(dyn Fn(usize) -> Result<()> + Sync),
+) -> Result<Array2<f64>> {
+    let law = plan.data().law().expect("data with an exact denoiser");
+    let exact = Exact::new(law, plan.sde.clone(), (precise(init), init.device()));
+    end(plan, &exact, init, schedule, tick)
+}
+
+fn end(
+    plan: &Plan,
+    model: &dyn Model,
+    init: &Tensor,
+    schedule: Schedule,
+    tick: &(dyn Fn(usize) -> Result<()> + Sync),
+) -> Result<Array2<f64>> {
+    let Schedule::Adaptive { tolerance, .. } = schedule else { panic!("the probability flow needs error control") };
     let solver = Dopri5 { rtol: Some(tolerance.rtol), atol: Some(tolerance.atol) };
     let (seed, chunk) = (plan.spec.seed, plan.spec.sample.chunk);
     let sampler = Sampler { method: solver.into(), schedule, noise: NoiseSource::Fresh, seed, chunk };
-    let model = double.as_ref().map_or(model, |exact| exact as &dyn Model);
-    Ok(tensor::to_rows(&sampler.run(model, &init.to_kind(kind), &plan.compute.workers, tick)?.x))
+    Ok(tensor::to_rows(&sampler.run(model, &init.to_kind(precise(init)), &plan.compute.workers, tick)?.x))
+}
+
+/// float64, which Metal does not have.
+fn precise(init: &Tensor) -> Kind {
+    if init.device() == Device::Mps { Kind::Float } else { Kind::Double }
 }
 
 /// The law of what a sampler makes of Gaussian data with the exact score, and of what it should make; none of a sampler

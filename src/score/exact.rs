@@ -125,6 +125,12 @@ impl Law {
         (0..).zip(&self.weights).map(component).collect()
     }
 
+    /// E‖x‖².
+    pub fn second_moment(&self) -> f64 {
+        let rows = self.means.rows().into_iter().zip(self.eigenvalues.rows());
+        self.weights.iter().zip(rows).map(|(weight, (mean, spread))| weight * (mean.dot(&mean) + spread.sum())).sum()
+    }
+
     /// D, the number of coordinates.
     pub fn dim(&self) -> usize {
         self.means.ncols()

@@ -12,7 +12,7 @@ mod report;
 mod sample;
 mod train;
 
-pub use compare::{Cell, Comparison, Contest, Only, Standings, Store, Summary, compare};
+pub use compare::{Cell, Comparison, Contest, Only, Sources, Standings, Store, Summary, compare, sources};
 pub use findings::tables;
 pub use overview::{Heading, Member, Overview};
 pub use report::report;

@@ -7,6 +7,7 @@
 mod cell;
 mod only;
 mod repeat;
+mod sources;
 mod store;
 mod verdict;
 
@@ -14,6 +15,7 @@ use std::sync::Mutex;
 
 pub use cell::{Cell, Comparison, Summary};
 pub use only::Only;
+pub use sources::{Sources, sources};
 pub use store::Store;
 pub use verdict::{Contest, Standings};
 pub(super) use verdict::{best, metric};
@@ -61,7 +63,8 @@ pub fn compare(
     (store, only): (&Store, &Only),
     observer: &dyn Observer,
 ) -> Result<Comparison> {
-    let jobs = jobs(plan, spec, only, observer);
+    let (jobs, left_out) = jobs(plan, spec, only);
+    left_out.iter().for_each(|line| observer.say(line));
     let subject = Subject::new(plan, spec, observer);
     let mut outcomes: Vec<Vec<Known>> = vec![Vec::new(); jobs.len() * spec.repeats];
     let missing = missing(&subject, model, &jobs, store, &mut outcomes);
@@ -95,9 +98,11 @@ pub fn compare(
     Ok(Comparison { cells: cells(&subject, &jobs, spec.repeats, &outcomes) })
 }
 
-/// The noise floor, and each entry at each budget that it can meet; solvers that choose their own steps run once.
-fn jobs<'a>(plan: &'a Plan, spec: &'a CompareSpec, only: &Only, observer: &dyn Observer) -> Vec<Job<'a>> {
+/// The noise floor, and each entry at each budget that it can meet; solvers that choose their own steps run once. And a line
+/// for each budget that an entry cannot meet.
+fn jobs<'a>(plan: &'a Plan, spec: &'a CompareSpec, only: &Only) -> (Vec<Job<'a>>, Vec<String>) {
     let mut jobs = vec![Job { label: FLOOR.into(), choice: None, budget: None, steps: None }];
+    let mut left_out = Vec::new();
     for entry in &spec.entries {
         let (label, name, choice) = (entry.label(), entry.solver.name(), plan.choice(entry));
         let mut add = |budget, steps| {
@@ -109,11 +114,11 @@ fn jobs<'a>(plan: &'a Plan, spec: &'a CompareSpec, only: &Only, observer: &dyn O
         for &budget in spec.budgets(entry).iter().filter(|&&budget| only.admits(name, &label, Some(budget))) {
             match plan.steps_within(&choice, budget) {
                 Some(steps) => add(Some(budget), Some(steps)),
-                None => observer.say(&format!("{label} needs more than {budget} evaluations; left out at that budget")),
+                None => left_out.push(format!("{label} needs more than {budget} evaluations; left out at that budget")),
             }
         }
     }
-    jobs
+    (jobs, left_out)
 }
 
 /// For each repeat what is not in the store, the longest runs first; what is there goes into `outcomes`.

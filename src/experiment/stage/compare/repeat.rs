@@ -89,13 +89,13 @@ impl<'a> Subject<'a> {
         self.names.iter().all(|(_, key)| known.iter().any(|known| known.metric == *key))
     }
 
-    fn sampler(&self, choice: &Choice, job: &Job, seed: u64) -> Sampler {
+    pub fn sampler(&self, choice: &Choice, job: &Job, seed: u64) -> Sampler {
         self.plan.sampler(choice, job.steps.unwrap_or(1), seed).expect("the experiment was checked")
     }
 }
 
 /// The seed of x_T and of the noise: one for each repeat, away from that of `sample`.
-fn seed(plan: &Plan, repeat: usize) -> u64 {
+pub(super) fn seed(plan: &Plan, repeat: usize) -> u64 {
     plan.spec.seed.wrapping_add(1 + repeat as u64)
 }
 
