@@ -307,7 +307,7 @@ fn quality_curves(
     let mut entries: Vec<&str> = summaries.iter().map(|s| s.entry.as_str()).filter(|&entry| entry != FLOOR).collect();
     entries.dedup();
     let mine: Vec<&Summary> = summaries.iter().filter(|s| s.metric == metric).collect();
-    let point = |s: &Summary| QualityPoint { x: cost(s), value: shown(s.value), error: s.standard_error };
+    let point = |s: &Summary| QualityPoint::new(cost(s), shown(s.value), s.standard_error);
     let series = entries.into_iter().map(|entry| {
         let points: Vec<QualityPoint> = mine.iter().filter(|s| s.entry == entry).map(|s| point(s)).collect();
         let none = if points.is_empty() { " (not defined)" } else { "" };
