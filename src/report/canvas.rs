@@ -247,6 +247,13 @@ impl<'a> Canvas<'a> {
         }
     }
 
+    /// The outline of a disc.
+    pub(crate) fn ring(&mut self, centre: Place, radius: f64, stroke: &Stroke) {
+        let mut outline = Mark::Polygon(32, 0.0).corners(centre, radius);
+        outline.extend(outline.first().copied());
+        self.path(&outline, stroke);
+    }
+
     /// A filled rectangle.
     pub(crate) fn rect(&mut self, rect: Rect, color: RGBAColor) {
         self.attempt(|surface| surface.rect(spot((rect.left, rect.top)), spot((rect.right, rect.bottom)), color));

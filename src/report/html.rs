@@ -1,6 +1,8 @@
 //! One page with everything: figures, tables and text in a single file that needs no network.
 
 use super::figure::Rendered;
+use super::matrix::SignificanceMatrix;
+use super::ranked::RankedTable;
 use super::table::Table;
 use crate::error::Result;
 use crate::file::write_whole;
@@ -12,7 +14,7 @@ use std::path::Path;
 pub struct Page {
     /// The title of the report.
     pub title: String,
-    /// What was found, in a sentence or two; may be empty.
+    /// What was found, in a sentence or two; may be empty. A blank line starts a new paragraph.
     pub summary: String,
     /// Where the numbers come from: pairs such as (`seed`, `7`).
     pub provenance: Vec<(String, String)>,
@@ -42,8 +44,19 @@ pub enum Block {
         /// What it shows.
         caption: String,
     },
-    /// A table.
+    /// A table, which readers may sort.
     Table(Table),
+    /// A table with its best numbers marked.
+    Ranked(RankedTable),
+    /// Which competitors differ.
+    Matrix(SignificanceMatrix),
+    /// Blocks that are folded away below a line of text until the reader opens them; print has them all.
+    Details {
+        /// The line that stays.
+        summary: String,
+        /// What is folded away.
+        blocks: Vec<Block>,
+    },
     /// A list of pairs of a text and the relative path of a file that it leads to.
     Links(Vec<(String, String)>),
     /// Text whose spaces and line ends matter, such as an experiment in YAML.
@@ -63,8 +76,8 @@ impl Page {
              <title>{title}</title>\n<style>\n{}</style>\n</head>\n<body>\n<header>\n<h1>{title}</h1>\n",
             include_str!("page.css")
         );
-        if !self.summary.is_empty() {
-            let _ = writeln!(html, "<p class=\"summary\">{}</p>", escape(&self.summary));
+        for paragraph in self.summary.split("\n\n").filter(|paragraph| !paragraph.trim().is_empty()) {
+            let _ = writeln!(html, "<p class=\"summary\">{}</p>", escape(paragraph));
         }
         if !self.provenance.is_empty() {
             html.push_str("<dl>\n");
@@ -109,6 +122,13 @@ impl Block {
             }
             Block::Figure { figure, caption } => write_figure(html, figure, &escape(caption)),
             Block::Table(table) => html.push_str(&table.to_html()),
+            Block::Ranked(table) => html.push_str(&table.to_html()),
+            Block::Matrix(matrix) => html.push_str(&matrix.to_html()),
+            Block::Details { summary, blocks } => {
+                let _ = writeln!(html, "<details>\n<summary>{}</summary>", escape(summary));
+                blocks.iter().for_each(|block| block.write(html));
+                html.push_str("</details>\n");
+            }
             Block::Links(links) => {
                 html.push_str("<ul>\n");
                 for (text, path) in links {
@@ -184,6 +204,7 @@ fn base64(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::ranked::Standing;
     use super::*;
 
     const NASTY: &str = "<script>alert('x & \"y\"')</script>";
@@ -204,10 +225,13 @@ mod tests {
             Block::Paragraph(nasty()),
             Block::Figure { figure: drawing(1), caption: nasty() },
             Block::Figure { figure: drawing(100_000), caption: nasty() },
-            Block::Table(table),
+            Block::Table(table.clone()),
             Block::Preformatted(nasty()),
             Block::Links(vec![(nasty(), nasty())]),
+            Block::Ranked(RankedTable { table, standings: vec![(0, 0, Standing::Best)] }),
+            Block::Matrix(SignificanceMatrix { caption: nasty(), competitors: vec![nasty(); 2], ..Default::default() }),
         ];
+        let blocks = vec![Block::Details { summary: nasty(), blocks }];
         let section = Section { heading: nasty(), blocks };
         let page = Page {
             title: nasty(),

@@ -22,19 +22,28 @@ mod canvas;
 mod convergence;
 mod figure;
 mod font;
+mod front;
+mod grids;
 mod html;
 mod loss;
+mod matrix;
+mod orders;
 mod panels;
 mod plot;
+mod point_grid;
 mod points;
 mod quality;
+mod ranked;
 mod raster;
 mod score;
+mod sources;
 mod table;
 pub mod tensorboard;
 mod theme;
 mod trajectories;
 
+#[cfg(test)]
+mod demo;
 #[cfg(test)]
 mod tests;
 
@@ -42,10 +51,16 @@ pub use axis::Scale;
 pub use canvas::Canvas;
 pub use convergence::{ConvergencePanel, ConvergencePanels, ConvergenceSeries};
 pub use figure::{Figure, Rendered, render, save};
+pub use grids::{GridRow, TimeGrids};
 pub use html::{Block, Page, Section};
 pub use loss::{LossCurve, LossSeries};
+pub use matrix::SignificanceMatrix;
+pub use orders::{OrderFit, OrderFits, OrderPanel};
+pub use point_grid::{PointCell, PointGrid, PointRow};
 pub use points::{PointPanel, PointPanels};
 pub use quality::{NoiseFloor, QualityCurves, QualityPoint, QualitySeries};
+pub use ranked::{RankedTable, Standing};
 pub use score::{ScoreField, ScorePanel};
+pub use sources::{ErrorSources, Source, SourcePanel};
 pub use table::{Table, number, plus_minus};
 pub use trajectories::{TrajectoryPanel, TrajectoryPanels};

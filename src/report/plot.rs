@@ -53,7 +53,8 @@ impl Plot {
         (left + self.x.share(x) * self.area.width(), bottom - self.y.share(y) * self.area.height())
     }
 
-    fn x_ticks(&self) -> Vec<(f64, String)> {
+    /// Ticks along the abscissa that have room for their labels.
+    pub(crate) fn x_ticks(&self) -> Vec<(f64, String)> {
         // Labels need room for themselves and as much again between them: fewer ticks until they have it.
         let most = ((self.area.width() / 45.0) as usize).clamp(3, 8);
         (1..=most).rev().map(|most| self.x.ticks(most)).find(|ticks| self.fit(ticks)).unwrap_or_default()
@@ -174,6 +175,8 @@ pub(crate) enum Sample {
     Line { style: Style, width: f64, marked: bool },
     /// A broad faint band behind a dashed line.
     Band(RGBAColor),
+    /// A ring on a broad line.
+    Ring(RGBAColor),
 }
 
 /// Names and samples of the series of a plot.
@@ -249,6 +252,10 @@ impl Legend {
                     let band = Rect { left: x, right: x + SAMPLE, top: y - 5.0, bottom: y + 5.0 };
                     canvas.rect(band, theme::fade(color, 0.18));
                     canvas.line((x, y), (x + SAMPLE, y), &Stroke { color, width: 1.25, dash: &[5.0, 3.0] });
+                }
+                Sample::Ring(color) => {
+                    canvas.line((x, y), (x + SAMPLE, y), &Stroke::solid(color, 4.0));
+                    canvas.ring((x + SAMPLE / 2.0, y), 5.5, &Stroke::solid(theme::INK, 1.25));
                 }
             }
             canvas.text(&Label::new(name, TICK).centred(), (x + SAMPLE + 8.0, y));

@@ -3,8 +3,10 @@
 use super::axis::Scale;
 use super::canvas::{Canvas, Place};
 use super::figure::Figure;
-use super::panels::{Sheet, limits, remark};
+use super::panels::{Limits, Sheet, limits, remark};
+use super::plot::Plot;
 use super::theme::{PALETTE, fade};
+use plotters::prelude::RGBAColor;
 use std::collections::HashSet;
 
 /// Panels of points in the plane (data, and samples of several solvers, say) with the same limits, and equal units on
@@ -43,7 +45,6 @@ impl Default for PointPanels {
 impl PointPanels {
     fn sheet(&self) -> Sheet<'_> {
         let limits = limits(&self.panels.iter().map(|panel| vec![panel.points.clone()]).collect::<Vec<_>>());
-        let [x, y] = limits.map(|(low, high)| high - low);
         Sheet {
             title: &self.title,
             panels: self.panels.iter().map(|panel| panel.title.as_str()).collect(),
@@ -51,7 +52,7 @@ impl PointPanels {
             y_label: &self.y_label,
             limits,
             scale: Scale::Linear,
-            equal: x.max(y) <= UNLIKE * x.min(y),
+            equal: !unlike(&limits),
             bar: None,
         }
     }
@@ -66,23 +67,30 @@ impl Figure for PointPanels {
         let sheet = self.sheet();
         for (panel, plot) in self.panels.iter().zip(sheet.plots()) {
             plot.draw_grid(canvas);
-            let places: Vec<Place> = panel
-                .points
-                .iter()
-                .map(|&[x, y]| plot.place((x, y)))
-                .filter(|&place| plot.area.contains(place))
-                .collect();
-            let (radius, alpha) = grain(&places);
-            for &place in &places {
-                canvas.disc(place, radius, fade(PALETTE[0], alpha));
-            }
-            let outside = panel.points.len() - places.len();
+            let outside = draw_points(canvas, &plot, &panel.points, PALETTE[0]);
             if outside > 0 {
                 remark(canvas, &plot, &format!("{outside} outside"));
             }
         }
         sheet.draw(canvas);
     }
+}
+
+/// Draws the points inside a plot; returns how many lie outside.
+pub(crate) fn draw_points(canvas: &mut Canvas, plot: &Plot, points: &[[f64; 2]], color: RGBAColor) -> usize {
+    let places = points.iter().map(|&[x, y]| plot.place((x, y)));
+    let places: Vec<Place> = places.filter(|&place| plot.area.contains(place)).collect();
+    let (radius, alpha) = grain(&places);
+    for &place in &places {
+        canvas.disc(place, radius, fade(color, alpha));
+    }
+    points.len() - places.len()
+}
+
+/// Whether the coordinates are of different kinds, so that equal units would make a strip of the plot.
+pub(crate) fn unlike(limits: &Limits) -> bool {
+    let [x, y] = limits.map(|(low, high)| high - low);
+    x.max(y) > UNLIKE * x.min(y)
 }
 
 /// Radius and opacity of points, so that where they lie, they cover the paper once, about, and denser places show.

@@ -1,14 +1,17 @@
 //! The quality of samples against what they cost.
 
 use super::axis::{Axis, Scale, extent};
-use super::canvas::{Align, Canvas, Label, Rect, Stroke};
+use super::canvas::{Align, Canvas, Label, Place, Rect, Stroke};
 use super::figure::Figure;
+use super::front::{FRONT, draw_front, draw_members, pareto};
 use super::panels::title;
 use super::plot::{Furniture, Legend, Plot, Sample, nothing};
 use super::theme::{AXIS, GRID, HAIR, LINE, MARGIN, NOTE, TICK, fade, rgb, style};
+use crate::statistics::Interval;
 use plotters::prelude::RGBAColor;
 
-/// A metric against evaluations or seconds, both on logarithmic axes, one series a solver, with standard errors.
+/// A metric against evaluations or seconds, both on logarithmic axes, one series a solver, with intervals or standard
+/// errors.
 ///
 /// Unbiased estimates of a distance can be zero or less, which a logarithmic axis cannot hold: these are hollow marks
 /// in a strip below it.
@@ -24,6 +27,11 @@ pub struct QualityCurves {
     pub series: Vec<QualitySeries>,
     /// What a perfect sampler would score with so many samples.
     pub floor: Option<NoiseFloor>,
+    /// Whether the intervals of neighbouring points are joined to a band along the curve; else each is a bar.
+    pub bands: bool,
+    /// Whether the Pareto front of all series is drawn: the least value for at most that cost. For metrics of which less
+    /// is better.
+    pub front: bool,
 }
 
 /// The metric of one solver.
@@ -44,6 +52,31 @@ pub struct QualityPoint {
     pub value: f64,
     /// Its standard error; no bar is drawn if it is zero or not finite.
     pub error: f64,
+    /// An interval that holds the true value, drawn in place of the standard error; one that is not finite, as that of a
+    /// single repeat, is left out.
+    pub interval: Option<Interval>,
+}
+
+impl QualityPoint {
+    /// An estimate with its standard error.
+    pub fn new(x: f64, value: f64, error: f64) -> Self {
+        QualityPoint { x, value, error, interval: None }
+    }
+
+    /// The same with an interval, which need not be symmetric.
+    pub fn within(self, interval: Interval) -> Self {
+        QualityPoint { interval: Some(interval), ..self }
+    }
+
+    /// The ends of what is drawn around the estimate: of its interval, or one standard error to both sides.
+    fn ends(&self) -> Option<(f64, f64)> {
+        let error = self.error.abs();
+        let (low, high) = match self.interval {
+            Some(Interval { low, high }) => (low, high),
+            None => (self.value - error, self.value + error),
+        };
+        (low.is_finite() && high.is_finite() && low < high).then_some((low, high))
+    }
 }
 
 /// The metric between two independent sets of data.
@@ -65,6 +98,8 @@ impl Default for QualityCurves {
             y_label: "distance to the data".to_owned(),
             series: Vec::new(),
             floor: None,
+            bands: true,
+            front: false,
         }
     }
 }
@@ -76,6 +111,8 @@ const GAP: f64 = 22.0;
 /// The height of the strip for estimates of zero or less.
 const STRIP: f64 = 24.0;
 const MARK: f64 = 4.0;
+/// How far, as a multiple of the estimate, an interval may widen the axis; beyond, it is cut off.
+const REACH: f64 = 4.0;
 
 impl QualitySeries {
     /// What can be drawn, by increasing cost.
@@ -99,12 +136,13 @@ impl QualityCurves {
     fn axes(&self) -> (Axis, Axis) {
         let points = self.points();
         let x = extent(points.iter().map(|point| point.x));
-        let floor = self.floor.as_ref().map(|floor| QualityPoint { x: 1.0, value: floor.value, error: floor.error });
-        // An error as large as its estimate reaches down to zero: it may not set the lower end.
+        let floor = self.floor.as_ref().map(|floor| QualityPoint::new(1.0, floor.value, floor.error));
+        // An error as large as its estimate reaches down to zero, and an interval from two repeats is enormous: neither
+        // may set the ends.
         let positive = points.iter().copied().chain(floor).filter(|point| point.value > 0.0);
         let ends = positive.flat_map(|point| {
-            let error = if point.error.is_finite() { point.error.abs() } else { 0.0 };
-            [(point.value - error).max(point.value / 2.0), point.value, point.value + error]
+            let (low, high) = point.ends().unwrap_or((point.value, point.value));
+            [low.max(point.value / 2.0), point.value, high.min(REACH * point.value)]
         });
         let y = extent(ends);
         let axis = |ends: Option<(f64, f64)>| ends.map_or(nothing(Scale::Log), |(low, high)| Axis::log(low, high));
@@ -119,7 +157,8 @@ impl QualityCurves {
             let hidden = if floor.value > 0.0 { "" } else { " (not positive, not shown)" };
             (format!("{}{hidden}", floor.label), Sample::Band(FLOOR))
         });
-        Legend::new(series.chain(floor).collect(), LEGEND_ROOM)
+        let front = self.front.then(|| ("Pareto front".to_owned(), Sample::Ring(FRONT)));
+        Legend::new(series.chain(floor).chain(front).collect(), LEGEND_ROOM)
     }
 
     fn header(&self) -> f64 {
@@ -168,7 +207,7 @@ impl Figure for QualityCurves {
         let legend = self.legend();
         let width =
             MARGIN + 60.0 + PLOT_WIDTH + GAP + legend.column_width().max(if self.has_strip() { 130.0 } else { 0.0 });
-        let rows = self.series.len() + usize::from(self.floor.is_some());
+        let rows = self.series.len() + usize::from(self.floor.is_some()) + usize::from(self.front);
         let height = (self.header() + rows as f64 * 19.0 + 80.0).max(430.0);
         ((width + MARGIN).ceil() as u32, height.ceil() as u32)
     }
@@ -187,9 +226,19 @@ impl Figure for QualityCurves {
         }
         plot.draw_grid(canvas);
         self.draw_floor(canvas, &plot);
-        for (index, series) in self.series.iter().enumerate() {
-            draw_series(canvas, &plot, &series.drawn(), index);
+        let drawn: Vec<Vec<QualityPoint>> = self.series.iter().map(QualitySeries::drawn).collect();
+        if self.bands {
+            // All bands below all curves.
+            drawn.iter().enumerate().for_each(|(index, points)| draw_band(canvas, &plot, points, index, drawn.len()));
         }
+        let front =
+            if self.front { pareto(drawn.iter().flatten().map(|point| (point.x, point.value))) } else { vec![] };
+        draw_front(canvas, &plot, &front);
+        for (index, points) in drawn.iter().enumerate() {
+            draw_bars(canvas, &plot, points, index, self.bands);
+            draw_series(canvas, &plot, points, index);
+        }
+        draw_members(canvas, &plot, &front);
         let mut below = Furniture { x_label: &self.x_label, y_label: "", boxed: false, x_ticks: true, y_ticks: false };
         if self.has_strip() {
             self.draw_strip(canvas, &whole);
@@ -203,24 +252,52 @@ impl Figure for QualityCurves {
     }
 }
 
+/// Neighbours whose intervals are joined to one band: positive estimates with an interval. A series of one has none.
+fn banded(points: &[QualityPoint]) -> impl Iterator<Item = &[QualityPoint]> {
+    let bounded = |point: &QualityPoint| point.value > 0.0 && point.interval.is_some() && point.ends().is_some();
+    let runs = points.chunk_by(move |a, b| bounded(a) && bounded(b));
+    runs.filter(|run| run.len() > 1)
+}
+
+/// The bands of one of `count` series: many of them are fainter.
+fn draw_band(canvas: &mut Canvas, plot: &Plot, points: &[QualityPoint], index: usize, count: usize) {
+    let color = fade(style(index).color, if count > 6 { 0.11 } else { 0.18 });
+    for run in banded(points) {
+        let edge = |end: fn((f64, f64)) -> f64| {
+            let place = move |point: &QualityPoint| {
+                (plot.place((point.x, 1.0)).0, plot.height_within(point.ends().map_or(point.value, end)))
+            };
+            run.iter().map(place).collect::<Vec<Place>>()
+        };
+        let (mut outline, upper) = (edge(|(low, _)| low), edge(|(_, high)| high));
+        outline.extend(upper.into_iter().rev());
+        canvas.polygon(&outline, color);
+    }
+}
+
+/// A bar for each interval or standard error that no band shows.
+fn draw_bars(canvas: &mut Canvas, plot: &Plot, points: &[QualityPoint], index: usize, bands: bool) {
+    let stroke = Stroke::solid(style(index).color, 1.1);
+    let in_band: Vec<f64> = banded(points).flatten().map(|point| point.x).filter(|_| bands).collect();
+    let shown = points.iter().filter(|point| plot.area.contains(plot.place((point.x, point.value))));
+    for point in shown.filter(|point| point.interval.is_none() || !in_band.contains(&point.x)) {
+        let Some((low, high)) = point.ends() else { continue };
+        let x = plot.place((point.x, point.value)).0;
+        let ends = [low, high].map(|end| plot.height_within(end));
+        canvas.line((x, ends[0]), (x, ends[1]), &stroke);
+        for end in ends {
+            canvas.line((x - 3.0, end), (x + 3.0, end), &stroke);
+        }
+    }
+}
+
 fn draw_series(canvas: &mut Canvas, plot: &Plot, points: &[QualityPoint], index: usize) {
     let look = style(index);
     // A point without a place on the axis breaks the line.
     let places: Vec<(f64, f64)> = points.iter().map(|point| (point.x, point.value)).collect();
     plot.curve(canvas, &places, &Stroke { color: look.color, width: LINE, dash: look.dash });
-    let bar = Stroke::solid(look.color, 1.1);
-    let shown = points.iter().filter(|point| plot.area.contains(plot.place((point.x, point.value))));
-    for point in shown.clone().filter(|point| point.error.is_finite() && point.error != 0.0) {
-        let x = plot.place((point.x, point.value)).0;
-        let ends =
-            [point.value - point.error.abs(), point.value + point.error.abs()].map(|end| plot.height_within(end));
-        canvas.line((x, ends[0]), (x, ends[1]), &bar);
-        for end in ends {
-            canvas.line((x - 3.0, end), (x + 3.0, end), &bar);
-        }
-    }
-    for point in shown {
-        canvas.mark(look.mark, plot.place((point.x, point.value)), MARK, look.color);
+    for place in places.into_iter().map(|point| plot.place(point)).filter(|&place| plot.area.contains(place)) {
+        canvas.mark(look.mark, place, MARK, look.color);
     }
 }
 
@@ -229,7 +306,7 @@ mod tests {
     use super::*;
 
     fn curves(values: &[(f64, f64)]) -> QualityCurves {
-        let points = values.iter().map(|&(value, error)| QualityPoint { x: 10.0, value, error }).collect();
+        let points = values.iter().map(|&(value, error)| QualityPoint::new(10.0, value, error)).collect();
         QualityCurves { series: vec![QualitySeries { label: "a".into(), points }], ..Default::default() }
     }
 
@@ -244,5 +321,22 @@ mod tests {
     fn what_is_not_finite_is_left_out() {
         assert!(curves(&[(f64::NAN, 0.1), (f64::INFINITY, 0.1)]).points().is_empty());
         assert_eq!(curves(&[]).axes(), (nothing(Scale::Log), nothing(Scale::Log)));
+    }
+
+    #[test]
+    fn intervals_replace_errors_and_join_to_bands() {
+        let point = |x, value, low, high| QualityPoint::new(x, value, 0.1).within(Interval { low, high });
+        let infinite = point(3.0, 1.0, f64::NEG_INFINITY, f64::INFINITY);
+        assert_eq!(infinite.ends(), None);
+        assert_eq!(point(1.0, 1.0, 0.5, 3.0).ends(), Some((0.5, 3.0)));
+        assert_eq!(QualityPoint::new(1.0, 1.0, 0.25).ends(), Some((0.75, 1.25)));
+        let points = [point(1.0, 1.0, 0.5, 3.0), point(2.0, 1.0, 0.5, 2.0), infinite, point(4.0, 1.0, 0.9, 1.1)];
+        let bands: Vec<usize> = banded(&points).map(<[QualityPoint]>::len).collect();
+        assert_eq!(bands, [2]);
+        let curves = QualityCurves {
+            series: vec![QualitySeries { label: String::new(), points: vec![point(1.0, 1.0, -50.0, 50.0)] }],
+            ..Default::default()
+        };
+        assert!(curves.axes().1.high < 10.0, "an enormous interval may not set the axis");
     }
 }

@@ -53,22 +53,34 @@ impl Table {
 
     /// The table as an HTML element. A click on a column's name sorts by it, if the page has the script for that.
     pub(crate) fn to_html(&self) -> String {
+        self.to_html_with(|_, _| None)
+    }
+
+    /// The same, where `extra` may give a cell, by row and column, a class and something after its text.
+    pub(crate) fn to_html_with(&self, extra: impl Fn(usize, usize) -> Option<(&'static str, &'static str)>) -> String {
         let mut html = String::from("<div class=\"wide\"><table>\n");
         if !self.caption.is_empty() {
             let _ = writeln!(html, "<caption>{}</caption>", escape(&self.caption));
         }
-        let class = |column| if self.is_numeric(column) { " class=\"number\"" } else { "" };
+        let numeric: Vec<bool> = (0..self.width()).map(|column| self.is_numeric(column)).collect();
+        let class = |column: usize, more: &str| match (numeric[column], more) {
+            (false, "") => String::new(),
+            (false, more) => format!(" class=\"{more}\""),
+            (true, "") => " class=\"number\"".to_owned(),
+            (true, more) => format!(" class=\"number {more}\""),
+        };
         html.push_str("<thead><tr>");
         for (column, name) in self.columns.iter().enumerate() {
-            let _ = write!(html, "<th scope=\"col\"{}>{}</th>", class(column), escape(name));
+            let _ = write!(html, "<th scope=\"col\"{}>{}</th>", class(column, ""), escape(name));
         }
         html.push_str("</tr></thead>\n<tbody>\n");
-        for row in &self.rows {
+        for (index, row) in self.rows.iter().enumerate() {
             html.push_str("<tr>");
             for (column, cell) in row.iter().enumerate() {
                 // The script sorts by the value, whatever its spelling.
                 let key = leading_number(cell).map_or(String::new(), |value| format!(" data-value=\"{value}\""));
-                let _ = write!(html, "<td{}{key}>{}</td>", class(column), escape(cell));
+                let (more, after) = extra(index, column).unwrap_or_default();
+                let _ = write!(html, "<td{}{key}>{}{after}</td>", class(column, more), escape(cell));
             }
             html.push_str("</tr>\n");
         }
@@ -76,8 +88,9 @@ impl Table {
     }
 }
 
+/// Whether a cell stands for a number that there is not.
 fn is_blank(cell: &str) -> bool {
-    matches!(cell.trim(), "" | "-" | "–" | "—")
+    matches!(cell.trim(), "" | "-" | "–" | "—" | "diverged")
 }
 
 /// The number that a cell starts with, with its unit or uncertainty left aside: `1.5e-3 ± 2e-4` is 0.0015.

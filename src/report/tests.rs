@@ -42,7 +42,7 @@ fn score(x: &[f64], y: &[f64], field: impl Fn(f64, f64) -> (f64, f64)) -> ScoreF
 }
 
 fn quality(solvers: usize, values: &[(f64, f64, f64)], floor: Option<(f64, f64)>) -> QualityCurves {
-    let measured = values.iter().map(|&(x, value, error)| QualityPoint { x, value, error });
+    let measured = values.iter().map(|&(x, value, error)| QualityPoint::new(x, value, error));
     let series = QualitySeries { label: ODD_NAME.into(), points: measured.collect() };
     let floor = floor.map(|(value, error)| NoiseFloor { label: "data against data".into(), value, error });
     QualityCurves { title: "Quality".into(), series: vec![series; solvers], floor, ..QualityCurves::default() }

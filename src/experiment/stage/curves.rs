@@ -45,7 +45,7 @@ impl Curve {
     /// The points of a metric.
     pub fn points(&self, metric: &str) -> Vec<QualityPoint> {
         let mine = self.summaries.iter().filter(|s| s.metric == metric);
-        mine.map(|s| QualityPoint { x: s.nfe, value: s.value, error: s.standard_error }).collect()
+        mine.map(|s| QualityPoint::new(s.nfe, s.value, s.standard_error)).collect()
     }
 }
 

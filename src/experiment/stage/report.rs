@@ -282,7 +282,7 @@ fn quality_curves(
     // Every solver keeps its place, and so its colour, in the figures of all metrics.
     let entries = comparison.entries();
     let mine: Vec<&Summary> = summaries.iter().filter(|s| s.metric == metric).collect();
-    let point = |s: &Summary| QualityPoint { x: cost(s), value: shown(s.value), error: s.standard_error };
+    let point = |s: &Summary| QualityPoint::new(cost(s), shown(s.value), s.standard_error);
     let series = entries.into_iter().map(|entry| {
         let points: Vec<QualityPoint> = mine.iter().filter(|s| s.entry == entry).map(|s| point(s)).collect();
         let none = if points.is_empty() { " (not defined)" } else { "" };

@@ -1,0 +1,218 @@
+//! Which competitors differ, and by how much: a matrix of paired differences.
+
+use super::html::escape;
+use super::table::number;
+use crate::statistics::{Interval, Pair};
+use std::fmt::Write as _;
+
+/// Competitors × competitors at one budget, ordered from best to worst: the ratio of the row's value to the column's, of
+/// which less is better. A colour is a difference that holds after the adjustment for many tests; what could as well be
+/// equal is hatched. An HTML table, so that it can be read aloud, searched and copied.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SignificanceMatrix {
+    /// What is compared, such as `W₂ at 10 evaluations`; may be empty.
+    pub caption: String,
+    /// The names of the competitors.
+    pub competitors: Vec<String>,
+    /// The mean value of each, which sets the order; one that is missing or not finite stands last, as diverged.
+    pub values: Vec<f64>,
+    /// The differences of pairs of them, as [`rank`](crate::statistics::rank) finds them.
+    pub pairs: Vec<Pair>,
+}
+
+/// The ratio from which on a cell has its full colour.
+const FULL: f64 = 10.0;
+
+impl SignificanceMatrix {
+    fn value(&self, competitor: usize) -> f64 {
+        self.values.get(competitor).copied().unwrap_or(f64::NAN)
+    }
+
+    /// From best to worst.
+    fn order(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.competitors.len()).collect();
+        let key = |&at: &usize| if self.value(at).is_finite() { self.value(at) } else { f64::INFINITY };
+        order.sort_by(|a, b| key(a).total_cmp(&key(b)));
+        order
+    }
+
+    fn contrast(&self, row: usize, column: usize) -> Option<Contrast> {
+        let pair = self.pairs.iter().find(|pair| pair.of == (row, column) || pair.of == (column, row))?;
+        Some(Contrast::new(pair, pair.of == (row, column)))
+    }
+
+    /// The table, and below it what its signs mean.
+    pub(crate) fn to_html(&self) -> String {
+        let order = self.order();
+        let mut html = String::from("<div class=\"wide\"><table class=\"matrix\">\n");
+        if !self.caption.is_empty() {
+            let _ = writeln!(html, "<caption>{}</caption>", escape(&self.caption));
+        }
+        // Columns have the names of the rows, upwards; the numbers lead from one to the other.
+        html.push_str("<thead><tr><th scope=\"col\">row ÷ column</th><th scope=\"col\" class=\"number\">mean</th>");
+        for (place, &column) in order.iter().enumerate() {
+            let name = escape(&self.competitors[column]);
+            let _ = write!(html, "<th scope=\"col\" title=\"{name}\"><span>{} {name}</span></th>", place + 1);
+        }
+        html.push_str("</tr></thead>\n<tbody>\n");
+        for (place, &row) in order.iter().enumerate() {
+            let value = self.value(row);
+            let mean = if value.is_finite() { number(value) } else { "diverged".to_owned() };
+            let name = escape(&self.competitors[row]);
+            let _ = write!(html, "<tr><th scope=\"row\" title=\"{name}\"><span>{} {name}</span></th>", place + 1);
+            let _ = write!(html, "<td class=\"number\">{mean}</td>");
+            for &column in &order {
+                self.write_cell(&mut html, row, column);
+            }
+            html.push_str("</tr>\n");
+        }
+        html.push_str("</tbody>\n</table></div>\n");
+        html + LEGEND
+    }
+
+    fn write_cell(&self, html: &mut String, row: usize, column: usize) {
+        if row == column {
+            html.push_str("<td class=\"self\">·</td>");
+            return;
+        }
+        let Some(contrast) = self.contrast(row, column) else {
+            html.push_str("<td></td>");
+            return;
+        };
+        let names = format!("{} against {}", self.competitors[row], self.competitors[column]);
+        let title = escape(&format!("{names}\n{}", contrast.details()));
+        let text = contrast.text();
+        let _ = match contrast.differs {
+            false => write!(html, "<td class=\"tied\" title=\"{title}\">{text}</td>"),
+            true => {
+                let side = if contrast.difference < 0.0 { "better" } else { "worse" };
+                let share = (100.0 * contrast.strength()).round();
+                write!(html, "<td class=\"{side}\" style=\"--share:{share}%\" title=\"{title}\">{text}*</td>")
+            }
+        };
+    }
+}
+
+/// Colours as words, for those who do not see them and for grey prints.
+const LEGEND: &str = "<p class=\"legend\"><span class=\"key better\"></span> the row’s value is smaller \
+     <span class=\"key worse\"></span> larger, in full colour from tenfold on; * the difference is significant after \
+     Holm’s adjustment. <span class=\"key tied\"></span> tied: it could as well be none. &lt; and &gt; stand for ratios of \
+     values that are not all positive.</p>\n";
+
+/// A pair as seen from its row.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Contrast {
+    ratio: Option<(f64, Interval)>,
+    difference: f64,
+    interval: Interval,
+    effect: f64,
+    adjusted: f64,
+    differs: bool,
+}
+
+impl Contrast {
+    fn new(pair: &Pair, forwards: bool) -> Self {
+        let paired = pair.paired;
+        let turned = |Interval { low, high }: Interval| Interval { low: -high, high: -low };
+        let inverse = |(ratio, Interval { low, high }): (f64, Interval)| {
+            (1.0 / ratio, Interval { low: 1.0 / high, high: 1.0 / low })
+        };
+        let (adjusted, differs) = (pair.adjusted, pair.differs());
+        match forwards {
+            true => Contrast {
+                ratio: paired.ratio,
+                difference: paired.difference,
+                interval: paired.interval,
+                effect: paired.effect,
+                adjusted,
+                differs,
+            },
+            false => Contrast {
+                ratio: paired.ratio.map(inverse),
+                difference: -paired.difference,
+                interval: turned(paired.interval),
+                effect: -paired.effect,
+                adjusted,
+                differs,
+            },
+        }
+    }
+
+    /// How strong the colour is, from 0 to 1: the logarithm of the ratio. Where there is no ratio, a middle.
+    fn strength(&self) -> f64 {
+        let strength = self.ratio.map_or(0.5, |(ratio, _)| ratio.ln().abs() / FULL.ln());
+        // The least still has a hue.
+        if strength.is_nan() { 0.5 } else { strength.clamp(0.12, 1.0) }
+    }
+
+    /// Such as `1.8×`.
+    fn text(&self) -> String {
+        let Some((ratio, _)) = self.ratio else {
+            return if self.difference < 0.0 { "&lt;".into() } else { "&gt;".into() };
+        };
+        match ratio {
+            _ if !ratio.is_finite() => String::new(),
+            _ if ratio >= 1e4 => format!("{ratio:.0e}×"),
+            _ if ratio >= 9.95 => format!("{ratio:.0}×"),
+            _ if ratio >= 0.995 => format!("{ratio:.1}×"),
+            // As many digits as the inverse has.
+            _ if ratio >= 0.095 => format!("{ratio:.2}×"),
+            _ if ratio >= 1e-3 => format!("{ratio:.3}×"),
+            _ => format!("{ratio:.0e}×"),
+        }
+    }
+
+    /// The numbers behind a cell.
+    fn details(&self) -> String {
+        let between = |Interval { low, high }: Interval| format!("[{}, {}]", number(low), number(high));
+        let mut lines = vec![format!("difference {} {}", number(self.difference), between(self.interval))];
+        lines.extend(self.ratio.map(|(ratio, interval)| format!("ratio {} {}", number(ratio), between(interval))));
+        lines.push(format!("adjusted p {}", number(self.adjusted)));
+        lines.push(format!("effect size g {}", number(self.effect)));
+        lines.join("\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::statistics::{Paired, rank};
+
+    fn matrix(repeats: &[&[f64]]) -> SignificanceMatrix {
+        let contest: Vec<Vec<f64>> = repeats.iter().map(|values| values.to_vec()).collect();
+        SignificanceMatrix {
+            caption: "W₂".into(),
+            competitors: (0..contest.len()).map(|index| format!("<s{index}>")).collect(),
+            values: contest.iter().map(|values| values.iter().sum::<f64>() / values.len() as f64).collect(),
+            pairs: rank(&[contest], Paired::sampled)[0].pairs.clone(),
+        }
+    }
+
+    #[test]
+    fn rows_run_from_best_to_worst_and_cells_mirror_one_another() {
+        let matrix = matrix(&[&[2.0, 2.1, 2.2, 2.0], &[1.0, 1.05, 1.1, 1.01], &[f64::NAN; 4], &[2.0, 2.13, 2.1, 2.05]]);
+        assert_eq!(matrix.order(), [1, 3, 0, 2]);
+        let html = matrix.to_html();
+        assert!(html.contains("&lt;s1&gt;") && !html.contains("<s1>"), "{html}");
+        let (there, back) = (matrix.contrast(0, 1).unwrap(), matrix.contrast(1, 0).unwrap());
+        assert!(there.differs && back.differs && there.strength() == back.strength());
+        assert_eq!((there.text().as_str(), back.text().as_str()), ("2.0×", "0.50×"));
+        assert_eq!(there.interval.low, -back.interval.high);
+        assert!(!matrix.contrast(0, 3).unwrap().differs && html.contains("class=\"tied\""));
+        assert!(html.contains("diverged"), "{html}");
+        assert_eq!(matrix.contrast(0, 2), None);
+    }
+
+    #[test]
+    fn odd_matrices_are_written() {
+        assert!(SignificanceMatrix::default().to_html().contains("</table>"));
+        // One repeat tells nothing; estimates of a distance may be negative; values may be missing.
+        let one = matrix(&[&[1.0], &[-2.0]]);
+        assert!(one.to_html().contains("class=\"tied\""), "{}", one.to_html());
+        let short = SignificanceMatrix { values: vec![], ..one };
+        assert_eq!(short.to_html().matches("diverged").count(), 2);
+        let negative = matrix(&[&[1.0, 1.1, 1.2, 1.1], &[-1.0, -0.9, -1.1, -1.0]]).to_html();
+        assert!(negative.contains("&gt;*</td>") && negative.contains("&lt;*</td>"), "{negative}");
+        assert!(!negative.contains("NaN%"), "{negative}");
+    }
+}
