@@ -53,7 +53,8 @@ fn values(place: &Place, out: &str) -> Vec<String> {
 }
 
 fn kept(place: &Place, out: &str) -> usize {
-    fs::read_dir(place.path(out).join(".cells")).map_or(0, |entries| entries.count())
+    let is_cell = |entry: &fs::DirEntry| entry.path().extension().is_some_and(|extension| extension == "csv");
+    fs::read_dir(place.path(out).join(".cells")).map_or(0, |entries| entries.flatten().filter(is_cell).count())
 }
 
 /// How many cells a run found, of how many.
@@ -245,13 +246,13 @@ fn the_sources_of_error_are_those_of_the_closed_form() {
         if entry != "denoised" {
             assert!((part["truncation"] / expected_truncation - 1.0).abs() < 0.05, "{what}, {expected_truncation}");
         }
-        let parts = ["discretization", "score", "truncation", "prior"].map(|name| part[name]);
+        let parts = ["discretisation", "score", "truncation", "prior"].map(|name| part[name]);
         let sum: f64 = parts.iter().sum();
         let most = parts.iter().copied().fold(0.0, f64::max);
         assert!(part["total"] <= sum * (1.0 + 1e-9) && part["total"] >= 2.0 * most - sum, "{what}");
     }
-    let discretization = |place: usize| found[place].2["discretization"];
-    assert!(discretization(1) < 0.5 * discretization(0) && discretization(3) < 0.2 * discretization(2), "{found:?}");
+    let discretisation = |place: usize| found[place].2["discretisation"];
+    assert!(discretisation(1) < 0.5 * discretisation(0) && discretisation(3) < 0.2 * discretisation(2), "{found:?}");
     // Kept like everything else.
     let text = place.text("a/sources.csv");
     place.run(&["compare", "line.yaml", "--out", "a", "--precision", "float64", "--resume"]).ok();

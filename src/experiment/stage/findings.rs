@@ -3,11 +3,7 @@
 use super::compare::{Comparison, Contest, Standings, Summary, metric};
 use crate::experiment::plan::Plan;
 use crate::experiment::spec::FLOOR;
-use crate::report::{Table, number, plus_minus};
-
-/// What stands beside the best value at a budget, and beside those that cannot be told from it.
-const BEST: &str = " ★";
-const TIED: &str = " ≈";
+use crate::report::{RankedTable, Standing, Table, number, plus_minus};
 
 /// A number of evaluations; a mean has a decimal.
 pub(super) fn evaluations(nfe: f64) -> String {
@@ -20,12 +16,12 @@ pub(super) fn label(name: &str) -> String {
 }
 
 /// A table for each metric: solvers × budgets, with the best at each budget and all that may be as good.
-pub fn tables(comparison: &Comparison) -> Vec<Table> {
+pub fn tables(comparison: &Comparison) -> Vec<RankedTable> {
     let summaries = comparison.summaries();
     comparison.standings().iter().map(|standings| table(comparison, &summaries, standings)).collect()
 }
 
-fn table(comparison: &Comparison, summaries: &[Summary], standings: &Standings) -> Table {
+fn table(comparison: &Comparison, summaries: &[Summary], standings: &Standings) -> RankedTable {
     let mine: Vec<&Summary> = summaries.iter().filter(|s| s.metric == standings.metric).collect();
     let adaptive = mine.iter().any(|s| s.budget.is_none() && s.entry != FLOOR);
     let cell = |entry: &str, budget: Option<usize>| {
@@ -37,14 +33,7 @@ fn table(comparison: &Comparison, summaries: &[Summary], standings: &Standings) 
             Some(budget) if s.nfe == budget as f64 => String::new(),
             _ => format!(" ({} used)", evaluations(s.nfe)),
         };
-        let mark = match budget.and_then(|budget| standings.at(budget)) {
-            // Alone at its budget it is not the best of any.
-            Some(contest) if contest.entries.len() < 2 => "",
-            Some(contest) if contest.is_best(entry) => BEST,
-            Some(contest) if contest.is_tied(entry) => TIED,
-            _ => "",
-        };
-        format!("{}{used}{mark}", plus_minus(s.value, s.standard_error))
+        format!("{}{used}", plus_minus(s.value, s.standard_error))
     };
     let budgets: Vec<Option<usize>> =
         standings.contests.iter().map(|contest| Some(contest.budget)).chain(adaptive.then_some(None)).collect();
@@ -56,19 +45,24 @@ fn table(comparison: &Comparison, summaries: &[Summary], standings: &Standings) 
     let floor = mine.iter().find(|s| s.entry == FLOOR);
     let floor =
         floor.map_or(String::new(), |s| format!("; data against data: {}", plus_minus(s.value, s.standard_error)));
-    let marks = match standings.contests.iter().any(|contest| contest.entries.len() > 1) {
-        true => {
-            format!(
-                ".{BEST} best at its budget,{TIED} may be as good: the marked hold the best at every budget with 95 %"
-            )
-        }
-        false => String::new(),
+    let entries: Vec<&str> = comparison.entries().into_iter().filter(there).collect();
+    let stands = |(row, column): (usize, usize)| {
+        // Alone at its budget it is not the best of any.
+        let contest = standings.contests.get(column).filter(|contest| contest.entries.len() > 1)?;
+        let standing = match entries[row] {
+            entry if contest.is_best(entry) => Standing::Best,
+            entry if contest.is_tied(entry) => Standing::Tied,
+            _ => return None,
+        };
+        Some((row, column + 1, standing))
     };
-    Table {
-        caption: format!("{} ± standard error{floor}{marks}", label(&standings.metric)),
+    let places = (0..entries.len()).flat_map(|row| (0..standings.contests.len()).map(move |column| (row, column)));
+    let table = Table {
+        caption: format!("{} ± standard error{floor}", label(&standings.metric)),
         columns: ["solver".to_owned()].into_iter().chain(budgets.iter().map(heading)).collect(),
-        rows: comparison.entries().into_iter().filter(there).map(row).collect(),
-    }
+        rows: entries.iter().map(|entry| row(entry)).collect(),
+    };
+    RankedTable { standings: places.filter_map(stands).collect(), table }
 }
 
 /// What was found, in words: by the first metric, who is best at which budgets, and by how much.

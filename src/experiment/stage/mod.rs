@@ -7,7 +7,9 @@ mod findings;
 mod levels;
 mod log;
 mod losses;
+
 mod overview;
+mod quality;
 mod report;
 mod sample;
 mod train;

@@ -6,8 +6,8 @@ use ndarray::{Array2, ArrayView2, s};
 use tch::Tensor;
 
 use super::board::write_images;
-use super::compare::{Comparison, Summary, best};
-use super::findings::{evaluations, label, summary, tables};
+use super::compare::Comparison;
+use super::findings::summary;
 use super::losses::{calibration_curve, level_curve, loss_curve};
 use super::sample::read_npy;
 use crate::data::Part;
@@ -15,11 +15,9 @@ use crate::error::{Error, Result};
 use crate::experiment::observer::Observer;
 use crate::experiment::plan::{Choice, Plan};
 use crate::experiment::run_dir::RunDir;
-use crate::experiment::spec::FLOOR;
-use crate::metric::Best;
 use crate::report::{
-    Block, Figure, NoiseFloor, Page, PointPanel, PointPanels, QualityCurves, QualityPoint, QualitySeries, ScoreField,
-    ScorePanel, Section, TrajectoryPanel, TrajectoryPanels, save,
+    Block, Figure, Page, PointPanel, PointPanels, ScoreField, ScorePanel, Section, TrajectoryPanel, TrajectoryPanels,
+    save,
 };
 use crate::score::{Eval, Model};
 use crate::solve::{State, prior};
@@ -50,7 +48,12 @@ pub fn report(plan: &Plan, model: &dyn Model, run: &RunDir, observer: &dyn Obser
         Ok(())
     };
     section("Training", drawer.training(run)?)?;
-    section("Quality and cost", comparison.as_ref().map_or(Ok(Vec::new()), |comparison| drawer.quality(comparison))?)?;
+    if let (Some(comparison), Some(spec)) = (&comparison, &plan.spec.compare) {
+        section("Quality and cost", drawer.quality(comparison)?)?;
+        section("Sources of error", drawer.sources(run)?)?;
+        section("Samples of each solver", drawer.clouds(comparison, spec, run, observer)?)?;
+        section("Time grids", drawer.grids(spec)?)?;
+    }
     section("Samples", drawer.samples(run)?)?;
     section("Score", drawer.score_field()?)?;
     section("Experiment", vec![Block::Preformatted(plan.spec.to_yaml())])?;
@@ -68,14 +71,14 @@ pub fn report(plan: &Plan, model: &dyn Model, run: &RunDir, observer: &dyn Obser
 }
 
 /// Draws a model's figures into a folder.
-struct Drawer<'a> {
-    plan: &'a Plan,
-    model: &'a dyn Model,
+pub(super) struct Drawer<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) model: &'a dyn Model,
     folder: PathBuf,
 }
 
 impl Drawer<'_> {
-    fn block(&self, figure: &dyn Figure, stem: &str, caption: impl Into<String>) -> Result<Block> {
+    pub(super) fn block(&self, figure: &dyn Figure, stem: &str, caption: impl Into<String>) -> Result<Block> {
         Ok(Block::Figure { figure: save(figure, &self.folder, stem)?, caption: caption.into() })
     }
 
@@ -85,34 +88,7 @@ impl Drawer<'_> {
         curves.into_iter().flatten().map(|drawn| self.block(&drawn.curve, drawn.stem, drawn.caption)).collect()
     }
 
-    /// For each metric a table, and curves against evaluations and against seconds.
-    fn quality(&self, comparison: &Comparison) -> Result<Vec<Block>> {
-        let mut blocks = Vec::new();
-        for table in tables(comparison) {
-            blocks.push(Block::Table(table));
-        }
-        for metric in comparison.metrics() {
-            let label = label(metric);
-            let floor = comparison.cells.iter().any(|cell| cell.entry == FLOOR && cell.metric == metric);
-            let floor = match floor {
-                true if self.plan.data().digest().is_some() => " The dashed line is training rows in their place.",
-                true => " The dashed line is fresh data, the best that any sampler can reach with as many points.",
-                false => "",
-            };
-            for (against, x_label) in [("nfe", "evaluations per sample"), ("seconds", self.seconds())] {
-                let cost = |s: &Summary| if against == "nfe" { s.nfe } else { s.seconds };
-                let curves = quality_curves(comparison, metric, x_label, cost);
-                let caption = format!(
-                    "{label} of the samples against {x_label}{}, both measured. Bars are standard errors.{floor}",
-                    self.units()
-                );
-                blocks.push(self.block(&curves, &format!("{metric}-{against}"), caption)?);
-            }
-        }
-        Ok(blocks)
-    }
-
-    /// Data beside samples, solvers beside one another, and the way there; in the first two coordinates.
+    /// Data beside samples, and the way there; in the first two coordinates.
     fn samples(&self, run: &RunDir) -> Result<Vec<Block>> {
         let path = run.file("samples.npy");
         let restored = |x: &Tensor| tensor::to_rows(&self.plan.data().restore(x));
@@ -136,19 +112,21 @@ impl Drawer<'_> {
         let note = if dim > 2 { " Only the first two coordinates are shown." } else { "" };
         let caption = format!("Data beside the samples of this run (at most {POINTS} points each).{note}");
         let mut blocks = vec![self.block(&self.point_panels(panels), "samples", caption)?];
-        let (mut points, mut paths) = (Vec::new(), Vec::new());
+        let mut paths = Vec::new();
         for (title, choice, steps) in self.shown() {
-            let sampler = self.plan.sampler(&choice, steps, self.plan.spec.seed).expect("the experiment was checked");
+            let sampler = self
+                .plan
+                .sampler(&choice, steps.unwrap_or(1), self.plan.spec.seed)
+                .expect("the experiment was checked");
             let init = |count| {
                 prior(&*self.plan.sde, self.plan.spec.seed, count, &self.plan.data().shape(), self.plan.options())
             };
             // A solver that diverges here is in the table as such; its panels are left out.
-            let Ok(run) = sampler.run(self.model, &init(count), &self.plan.compute.workers, &|_| Ok(())) else {
-                continue;
+            let Ok(trajectory) = sampler.trajectory(self.model, &init(PARTICLES)) else { continue };
+            let title = match steps {
+                Some(steps) => format!("{title}, {steps} steps"),
+                None => title,
             };
-            let title = format!("{title}, {} evaluations", evaluations(run.nfe));
-            points.push(PointPanel { title: title.clone(), points: first_two(restored(&run.x).view()) });
-            let trajectory = sampler.trajectory(self.model, &init(PARTICLES))?;
             // Divided by the scale of x_t, so that processes with and without shrinking signal look alike.
             let scale = |t: f64| (self.plan.sde.kernel(t).alpha.powi(2) + self.plan.sde.kernel(t).sigma.powi(2)).sqrt();
             let scaled = |state: &State| {
@@ -160,10 +138,7 @@ impl Drawer<'_> {
             let path = |i: usize| states.iter().map(|state| state[i]).collect();
             paths.push(TrajectoryPanel { title, paths: (0..PARTICLES).map(path).collect() });
         }
-        if !points.is_empty() {
-            let caption =
-                format!("Each solver of the comparison at one of its smaller budgets, from the same noise.{note}");
-            blocks.push(self.block(&self.point_panels(points), "solvers", caption)?);
+        if !paths.is_empty() {
             let caption = format!(
                 "The way of {PARTICLES} particles from the prior to the data, as x/√(α² + σ²){}.{note}",
                 self.units()
@@ -182,26 +157,18 @@ impl Drawer<'_> {
         }
     }
 
-    /// What seconds are counted.
-    fn seconds(&self) -> &'static str {
-        match self.plan.compute.device {
-            tch::Device::Cpu => "seconds of one processor for all samples",
-            _ => "seconds for all samples",
-        }
-    }
-
     /// A remark on the units of what is not shown in those of the data.
-    fn units(&self) -> &'static str {
+    pub(super) fn units(&self) -> &'static str {
         if self.plan.data().labels().is_empty() { "" } else { ", in the units of training" }
     }
 
-    /// The solvers whose samples and trajectories are shown: those compared, at the second of the budgets, or the one
+    /// The solvers whose trajectories are shown: those compared, at the second of the budgets, or the one
     /// that samples.
-    fn shown(&self) -> Vec<(String, Choice<'_>, usize)> {
+    fn shown(&self) -> Vec<(String, Choice<'_>, Option<usize>)> {
         let sample = &self.plan.spec.sample;
         let Some(compare) = &self.plan.spec.compare else {
             let choice = Choice { solver: &sample.solver, grid: &sample.grid, denoise: sample.denoise };
-            return vec![(sample.solver.name().into(), choice, sample.steps())];
+            return vec![(sample.solver.name().into(), choice, Some(sample.steps()))];
         };
         compare
             .entries
@@ -210,8 +177,8 @@ impl Drawer<'_> {
                 let choice = self.plan.choice(entry);
                 let budgets = compare.budgets(entry);
                 let steps = match budgets.get(1).or(budgets.first()) {
-                    Some(&budget) => self.plan.steps_within(&choice, budget)?,
-                    None => 1,
+                    Some(&budget) => Some(self.plan.steps_within(&choice, budget)?),
+                    None => None,
                 };
                 Some((entry.label(), choice, steps))
             })
@@ -260,43 +227,8 @@ impl Drawer<'_> {
 }
 
 /// The first two coordinates of the first points.
-fn first_two(rows: ArrayView2<f64>) -> Vec<[f64; 2]> {
+pub(super) fn first_two(rows: ArrayView2<f64>) -> Vec<[f64; 2]> {
     rows.rows().into_iter().take(POINTS).map(|row| [row[0], row[1]]).collect()
-}
-
-/// One series a solver, in the order of the experiment.
-fn quality_curves(
-    comparison: &Comparison,
-    metric: &str,
-    x_label: &str,
-    cost: impl Fn(&Summary) -> f64,
-) -> QualityCurves {
-    let summaries = comparison.summaries();
-    let label = label(metric);
-    // On a logarithmic axis what may have either sign shows its size.
-    let (y_label, shown): (String, fn(f64) -> f64) = match best(metric) {
-        Best::Least => (format!("{label} (lower is better)"), |value| value),
-        Best::Zero => (format!("|{label}| (lower is better)"), f64::abs),
-        Best::Most => (format!("{label} (higher is better)"), |value| value),
-    };
-    // Every solver keeps its place, and so its colour, in the figures of all metrics.
-    let entries = comparison.entries();
-    let mine: Vec<&Summary> = summaries.iter().filter(|s| s.metric == metric).collect();
-    let point = |s: &Summary| QualityPoint::new(cost(s), shown(s.value), s.standard_error);
-    let series = entries.into_iter().map(|entry| {
-        let points: Vec<QualityPoint> = mine.iter().filter(|s| s.entry == entry).map(|s| point(s)).collect();
-        let none = if points.is_empty() { " (not defined)" } else { "" };
-        QualitySeries { label: format!("{entry}{none}"), points }
-    });
-    let series = series.collect();
-    let floor = mine.iter().find(|s| s.entry == FLOOR);
-    QualityCurves {
-        x_label: x_label.into(),
-        y_label,
-        series,
-        floor: floor.map(|s| NoiseFloor { label: "data".into(), value: shown(s.value), error: s.standard_error }),
-        ..QualityCurves::default()
-    }
 }
 
 /// The contents of `run.json` as pairs.

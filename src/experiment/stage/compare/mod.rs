@@ -5,6 +5,7 @@
 //! comparison that was stopped goes on, and one that has changed measures what is new.
 
 mod cell;
+mod clouds;
 mod only;
 mod repeat;
 mod sources;
@@ -14,13 +15,14 @@ mod verdict;
 use std::sync::Mutex;
 
 pub use cell::{Cell, Comparison, Summary};
+pub(super) use clouds::{Cloud, clouds};
 pub use only::Only;
 pub use sources::{Sources, sources};
 pub use store::Store;
 pub use verdict::{Contest, Standings};
 pub(super) use verdict::{best, metric};
 
-use self::repeat::{Repeat, Subject, flow_of};
+use self::repeat::{Outcome, Repeat, Subject, flow_of};
 use self::store::{Known, subject};
 use super::tick;
 use crate::error::{Error, Result};
@@ -78,8 +80,9 @@ pub fn compare(
     let done = Mutex::new(&mut outcomes);
     let mut outcome = Ok(());
     for (repeat, tasks) in missing.into_iter().enumerate().filter(|(_, tasks)| !tasks.is_empty()) {
-        outcome = measure(&subject, model, repeat, tasks, &|task: Task, known: Vec<Known>| {
+        outcome = measure(&subject, model, repeat, tasks, &|task: Task, (known, points): Outcome| {
             store.keep(&task.key, &known)?;
+            points.map_or(Ok(()), |points| store.keep_points(&task.key, &points))?;
             done.lock().unwrap_or_else(|poisoned| poisoned.into_inner())[task.place] = known;
             Ok(())
         });
@@ -153,7 +156,7 @@ fn measure<'a>(
     model: &dyn Model,
     repeat: usize,
     mut tasks: Vec<Task<'a>>,
-    keep: &(dyn Fn(Task<'a>, Vec<Known>) -> Result<()> + Sync),
+    keep: &(dyn Fn(Task<'a>, Outcome) -> Result<()> + Sync),
 ) -> Result<()> {
     let Subject { plan, observer, count, .. } = *subject;
     let mut repeat = Repeat::new(subject, repeat);
@@ -180,7 +183,7 @@ fn measure<'a>(
                 while let Some(task) = next().filter(|_| failed().is_none()) {
                     observer.note(&task.job.label);
                     let measured = repeat.measure(task.job, task.flow, &*model, &workers, &mut warm);
-                    if let Err(error) = measured.and_then(|known| keep(task, known)) {
+                    if let Err(error) = measured.and_then(|outcome| keep(task, outcome)) {
                         failed().get_or_insert(error);
                     }
                 }

@@ -129,6 +129,18 @@ pub(super) fn flow_of(repeat: &mut Repeat, model: &dyn Model, job: &Job) -> Resu
     Ok(Some(repeat.flows.len() - 1))
 }
 
+/// What is known of a run, and samples of it to look at.
+pub(super) type Outcome = (Vec<Known>, Option<Tensor>);
+
+/// So many samples of a run are kept, and so many numbers at most.
+const SHOWN: i64 = 500;
+const NUMBERS: i64 = 1 << 17;
+
+fn shown(x: &Tensor) -> i64 {
+    let (batch, numbers) = (x.size()[0], x.numel() as i64);
+    batch.min(SHOWN).min((NUMBERS * batch / numbers.max(1)).max(1))
+}
+
 /// So many samples are drawn before the first run on a thread, whose memory and tables would else be on its bill.
 const WARM: i64 = 64;
 
@@ -144,7 +156,8 @@ impl<'a> Repeat<'a> {
         self.init.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).shallow_clone()
     }
 
-    /// Makes the run of a job on some threads, and asks every metric about it.
+    /// Makes the run of a job on some threads, and asks every metric about it. In the first repeat its first samples come
+    /// too.
     pub fn measure(
         &self,
         job: &Job,
@@ -152,13 +165,13 @@ impl<'a> Repeat<'a> {
         model: &dyn Model,
         workers: &Workers,
         warm: &mut bool,
-    ) -> Result<Vec<Known>> {
+    ) -> Result<Outcome> {
         let Subject { plan, count, observer, .. } = *self.subject;
         let Some(choice) = job.choice else {
             // Fresh data (of finite data, the rows of training), far behind the references of all repeats in their stream.
             let first = (1 << 40) + (self.number * count) as u64;
             let other = plan.measured(Part::Training, first, count);
-            return Ok(self.answers((0.0, 0.0), Some(&other), None, None, workers));
+            return Ok((self.answers((0.0, 0.0), Some(&other), None, None, workers), None));
         };
         let sampler = self.subject.sampler(&choice, job, seed(plan, self.number));
         let laws = self.laws(&sampler, job, workers)?;
@@ -175,12 +188,13 @@ impl<'a> Repeat<'a> {
                     let (label, nfe) = (&job.label, run.nfe);
                     observer.detail(&format!("{label}, {nfe} evaluations in {seconds:.3} s: {name} {value}"));
                 }
-                Ok(known)
+                let points = run.x.narrow(0, 0, shown(&run.x)).flatten(1, -1);
+                Ok((known, (self.number == 0).then_some(points)))
             }
             Err(error @ Error::NonFinite { .. }) => {
                 observer.say(&format!("{}: {error}", job.label));
                 let cost = (job.budget.unwrap_or(0) as f64, f64::NAN);
-                Ok(self.answers(cost, None, flow, laws.as_deref(), workers))
+                Ok((self.answers(cost, None, flow, laws.as_deref(), workers), None))
             }
             Err(error) => Err(error),
         }

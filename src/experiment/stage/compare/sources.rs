@@ -50,7 +50,7 @@ pub struct Sources {
     /// From the solver's samples to the ideal ones.
     pub total: f64,
     /// Of steps that are not small.
-    pub discretization: f64,
+    pub discretisation: f64,
     /// Of a denoiser that is not exact.
     pub score: f64,
     /// Of ending at t_min.
@@ -71,7 +71,7 @@ const TOLERANCE: Tolerance = Tolerance { rtol: 1e-6, atol: 1e-6 };
 const NOTHING: f64 = 1e-4;
 
 /// The parts in the order in which they are kept.
-const PARTS: [&str; 6] = ["total", "discretization", "score", "truncation", "prior", "prior_at_start"];
+const PARTS: [&str; 6] = ["total", "discretisation", "score", "truncation", "prior", "prior_at_start"];
 
 /// The parts of the error of each solver at each budget that `only` admits; nothing where the data have no exact denoiser.
 ///
@@ -146,8 +146,8 @@ impl Sources {
 
 /// What is kept of a run: a line for each part.
 fn lines(sources: &Sources) -> Vec<Known> {
-    let Sources { total, discretization, score, truncation, prior, prior_at_start, nfe, .. } = *sources;
-    let values = [total, discretization, score, truncation, prior, prior_at_start];
+    let Sources { total, discretisation, score, truncation, prior, prior_at_start, nfe, .. } = *sources;
+    let values = [total, discretisation, score, truncation, prior, prior_at_start];
     let line = |(name, value): (&str, f64)| Known {
         metric: name.into(),
         nfe,
@@ -160,13 +160,13 @@ fn lines(sources: &Sources) -> Vec<Known> {
 
 fn read(job: &Job, known: &[Known]) -> Option<Sources> {
     let value = |name: &str| known.iter().find(|known| known.metric == name)?.value;
-    let [total, discretization, score, truncation, prior, prior_at_start] = PARTS.map(value);
+    let [total, discretisation, score, truncation, prior, prior_at_start] = PARTS.map(value);
     Some(Sources {
         entry: job.label.clone(),
         budget: job.budget,
         nfe: known.first()?.nfe,
         total: total?,
-        discretization: discretization?,
+        discretisation: discretisation?,
         score: score?,
         truncation: truncation?,
         prior: prior?,
@@ -241,7 +241,7 @@ impl<'a> Ends<'a> {
             budget: job.budget,
             nfe: run.nfe,
             total: distance(&x, &self.from_marginal),
-            discretization: distance(&x, of_model),
+            discretisation: distance(&x, of_model),
             score: distance(of_model, of_exact),
             truncation: distance(of_exact, &self.from_prior),
             prior: distance(&self.from_prior, &self.from_marginal),

@@ -3,10 +3,12 @@
 use std::fs;
 use std::path::PathBuf;
 
+use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tch::{Device, Kind, Tensor};
 
+use super::super::sample::{read_npy, write_npy};
 use super::cell::csv_of;
 use crate::error::{Error, Result};
 use crate::experiment::plan::Plan;
@@ -16,7 +18,8 @@ use crate::score::Model;
 use crate::solve::{Grid, LogSnr};
 use crate::tensor;
 
-/// A folder with a file for each sampling run that was measured: what it cost, and the value of each metric.
+/// A folder with a file for each sampling run that was measured: what it cost, and the value of each metric; and for those
+/// of the first repeat the first samples.
 ///
 /// The name of a file is the SHA-256 of everything that determines its numbers: the sources of this program, the data, the
 /// process, the model, the solver with its times, the seeds, the number of samples, the device and the precision. So
@@ -67,18 +70,32 @@ impl Store {
         let others = self.read(key).into_iter().filter(other);
         let mut text = format!("# {key}\n").into_bytes();
         text.extend(csv_of(&known.iter().cloned().chain(others).collect::<Vec<_>>()));
-        write_whole(&self.path(key), &text)
+        write_whole(&self.path(key, "csv"), &text)
+    }
+
+    /// Keeps the first samples `[N, D]` of a run, to be looked at, beside what was measured.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    pub(super) fn keep_points(&self, key: &str, points: &Tensor) -> Result<()> {
+        fs::create_dir_all(&self.folder).map_err(|source| Error::Unwritable { path: self.folder.clone(), source })?;
+        write_npy(&self.path(key, "npy"), &points.to_kind(Kind::Float))
+    }
+
+    /// The samples of a run that were kept, if any were.
+    pub(super) fn points(&self, key: &str) -> Option<Array2<f64>> {
+        read_npy(&self.path(key, "npy")).ok()?.into_dimensionality().ok()
     }
 
     fn read(&self, key: &str) -> Vec<Known> {
-        let Ok(text) = fs::read(self.path(key)) else { return Vec::new() };
+        let Ok(text) = fs::read(self.path(key, "csv")) else { return Vec::new() };
         let mut reader = csv::ReaderBuilder::new().comment(Some(b'#')).from_reader(&text[..]);
         reader.deserialize().collect::<Result<_, _>>().unwrap_or_default()
     }
 
-    fn path(&self, key: &str) -> PathBuf {
-        let digest = Sha256::digest(key);
-        self.folder.join(digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect::<String>() + ".csv")
+    fn path(&self, key: &str, extension: &str) -> PathBuf {
+        let digest: String = Sha256::digest(key).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        self.folder.join(format!("{digest}.{extension}"))
     }
 }
 
@@ -147,7 +164,7 @@ mod tests {
         store.keep("a", std::slice::from_ref(&other)).expect("writable");
         assert_eq!(store.find("a").len(), 2);
         assert_eq!(store.find("a")[0], Known { standard_error: store.find("a")[0].standard_error, ..other.clone() });
-        fs::write(store.path("a"), b"# a\nmetric,nfe\n1,2,3\n").expect("writable");
+        fs::write(store.path("a", "csv"), b"# a\nmetric,nfe\n1,2,3\n").expect("writable");
         assert!(store.find("a").is_empty());
     }
 }
