@@ -60,7 +60,7 @@ impl Table {
     pub(crate) fn to_html_with(&self, extra: impl Fn(usize, usize) -> Option<(&'static str, &'static str)>) -> String {
         let mut html = String::from("<div class=\"wide\"><table>\n");
         if !self.caption.is_empty() {
-            let _ = writeln!(html, "<caption>{}</caption>", escape(&self.caption));
+            let _ = writeln!(html, "<caption><span>{}</span></caption>", escape(&self.caption));
         }
         let numeric: Vec<bool> = (0..self.width()).map(|column| self.is_numeric(column)).collect();
         let class = |column: usize, more: &str| match (numeric[column], more) {
