@@ -79,7 +79,9 @@ impl Table {
             for (column, cell) in row.iter().enumerate() {
                 // The script sorts by the value, whatever its spelling.
                 let key = leading_number(cell).map_or(String::new(), |value| format!(" data-value=\"{value}\""));
-                let (more, after) = extra(index, column).unwrap_or_default();
+                // A long name may take several lines, lest its column push the numbers out of sight.
+                let name = if column == 0 && cell.chars().count() > LONG { ("long", "") } else { ("", "") };
+                let (more, after) = extra(index, column).unwrap_or(name);
                 let _ = write!(html, "<td{}{key}>{}{after}</td>", class(column, more), escape(cell));
             }
             html.push_str("</tr>\n");
@@ -87,6 +89,9 @@ impl Table {
         html + "</tbody>\n</table></div>\n"
     }
 }
+
+/// A name of more characters than this is broken into lines.
+const LONG: usize = 32;
 
 /// Whether a cell stands for a number that there is not.
 fn is_blank(cell: &str) -> bool {
