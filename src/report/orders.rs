@@ -1,11 +1,11 @@
 //! Orders of convergence as fitted to errors.
 
 use super::axis::{Axis, Scale, extent};
-use super::canvas::{Canvas, Stroke};
+use super::canvas::{Align, Canvas, Label, Stroke};
 use super::figure::Figure;
-use super::panels::{Sheet, remark};
+use super::panels::Sheet;
 use super::plot::{Legend, Plot, Sample, nothing};
-use super::theme::{LINE, MARGIN, Mark, PALETTE, Style, rgb};
+use super::theme::{LINE, MARGIN, Mark, NOTE, PALETTE, Style, rgb};
 use crate::statistics::Interval;
 
 /// Errors against steps, both on logarithmic axes that all panels share, one panel a solver with the line that was fitted:
@@ -121,10 +121,10 @@ impl OrderPanel {
                 false => canvas.hollow_mark(POINTS.mark, place, MARK, POINTS.color),
             }
         }
-        match self.fit {
-            Some(fit) => remark(canvas, plot, &fit.text()),
-            None => remark(canvas, plot, "no fit"),
-        }
+        // In the corner that errors leave as they fall.
+        let text = self.fit.map_or("no fit".to_owned(), |fit| fit.text());
+        let place = (plot.area.right - 6.0, plot.area.top + 10.0);
+        canvas.text(&Label::new(&text, NOTE).align(Align::End).centred(), place);
     }
 }
 

@@ -4,7 +4,7 @@ use super::axis::{Axis, Scale};
 use super::canvas::{Align, Canvas, Label, Place, Rect, Stroke};
 use super::figure::Figure;
 use super::font::Face;
-use super::panels::{Limits, limits, remark, title};
+use super::panels::{Limits, limits, title};
 use super::plot::Plot;
 use super::points::{draw_points, unlike};
 use super::theme::{AXIS, GRID, HAIR, LABEL, MARGIN, NOTE, PALETTE, TICK, rgb};
@@ -65,7 +65,7 @@ impl PointGrid {
         match self.reference.is_empty() {
             true => limits(&cells.map(|cell| vec![cell.points.clone()]).collect::<Vec<_>>()),
             false => limits(&[vec![self.reference.clone()]]).map(|(low, high)| {
-                let room = 0.12 * (high - low);
+                let room = 0.2 * (high - low);
                 (low - room, high + room)
             }),
         }
@@ -84,12 +84,6 @@ impl PointGrid {
         }
     }
 
-    /// Whether any panel has a note, which needs a line.
-    fn note_height(&self) -> f64 {
-        let noted = |cell: &PointCell| !cell.note.is_empty() && !cell.points.is_empty();
-        if self.rows.iter().flat_map(|row| &row.cells).any(noted) { LINE_HEIGHT } else { 0.0 }
-    }
-
     fn header(&self) -> f64 {
         let lines = self.headings().iter().map(Vec::len).max().unwrap_or(0);
         MARGIN + if self.title.is_empty() { 0.0 } else { 26.0 } + LINE_HEIGHT * lines as f64 + 4.0
@@ -104,7 +98,7 @@ impl PointGrid {
         let (width, height) = self.panel();
         let [x, y] = self.limits().map(|(low, high)| Axis { scale: Scale::Linear, low, high });
         let left = MARGIN + HEADING + column as f64 * (width + GAP);
-        let top = self.header() + row as f64 * (height + self.note_height() + GAP);
+        let top = self.header() + row as f64 * (height + LINE_HEIGHT + GAP);
         Plot { area: Rect { left, top, right: left + width, bottom: top + height }, x, y }
     }
 
@@ -140,10 +134,10 @@ impl PointGrid {
         draw_points(canvas, plot, &self.reference, REFERENCE);
         let outside = draw_points(canvas, plot, &cell.points, PALETTE[0]);
         canvas.frame(plot.area, &Stroke::solid(rgb(190, 190, 190), HAIR));
-        if outside > 0 {
-            remark(canvas, plot, &format!("{outside} out"));
-        }
-        let note = NOTE_FACE.shorten(&cell.note, plot.area.width() + GAP - 1.0);
+        // Below the panel: a plate inside would hide the points that are left.
+        let strays = if outside > 0 { format!("{outside} out") } else { String::new() };
+        let parts = [cell.note.as_str(), &strays].into_iter().filter(|part| !part.is_empty());
+        let note = NOTE_FACE.shorten(&parts.collect::<Vec<_>>().join(" · "), plot.area.width() + GAP - 1.0);
         let place: Place = (plot.area.middle().0, plot.area.bottom + LINE_HEIGHT / 2.0);
         canvas.text(&Label::new(&note, NOTE_FACE.em).color(AXIS).align(Align::Middle).centred(), place);
     }
@@ -152,7 +146,7 @@ impl PointGrid {
 impl Figure for PointGrid {
     fn size(&self) -> (u32, u32) {
         let last = self.plot(self.rows.len().saturating_sub(1), self.column_count().saturating_sub(1)).area;
-        let (right, bottom) = (last.right + MARGIN, last.bottom + self.note_height() + MARGIN);
+        let (right, bottom) = (last.right + MARGIN, last.bottom + LINE_HEIGHT + MARGIN);
         (right.ceil() as u32, bottom.ceil() as u32)
     }
 
@@ -189,7 +183,7 @@ mod tests {
             let grid = grid(rows, columns, square.clone());
             let (width, height) = grid.size();
             let last = grid.plot(rows - 1, columns - 1).area;
-            assert!(last.right < f64::from(width) && last.bottom + grid.note_height() < f64::from(height));
+            assert!(last.right < f64::from(width) && last.bottom + LINE_HEIGHT < f64::from(height));
             if columns > 1 {
                 assert!(grid.plot(0, 0).area.right < grid.plot(0, 1).area.left);
             }

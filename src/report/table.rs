@@ -60,7 +60,7 @@ impl Table {
     pub(crate) fn to_html_with(&self, extra: impl Fn(usize, usize) -> Option<(&'static str, &'static str)>) -> String {
         let mut html = String::from("<div class=\"wide\"><table>\n");
         if !self.caption.is_empty() {
-            let _ = writeln!(html, "<caption>{}</caption>", escape(&self.caption));
+            let _ = writeln!(html, "<caption><span>{}</span></caption>", escape(&self.caption));
         }
         let numeric: Vec<bool> = (0..self.width()).map(|column| self.is_numeric(column)).collect();
         let class = |column: usize, more: &str| match (numeric[column], more) {
@@ -79,7 +79,9 @@ impl Table {
             for (column, cell) in row.iter().enumerate() {
                 // The script sorts by the value, whatever its spelling.
                 let key = leading_number(cell).map_or(String::new(), |value| format!(" data-value=\"{value}\""));
-                let (more, after) = extra(index, column).unwrap_or_default();
+                // A long name may take several lines, lest its column push the numbers out of sight.
+                let name = if column == 0 && cell.chars().count() > LONG { ("long", "") } else { ("", "") };
+                let (more, after) = extra(index, column).unwrap_or(name);
                 let _ = write!(html, "<td{}{key}>{}{after}</td>", class(column, more), escape(cell));
             }
             html.push_str("</tr>\n");
@@ -87,6 +89,9 @@ impl Table {
         html + "</tbody>\n</table></div>\n"
     }
 }
+
+/// A name of more characters than this is broken into lines.
+const LONG: usize = 32;
 
 /// Whether a cell stands for a number that there is not.
 fn is_blank(cell: &str) -> bool {
