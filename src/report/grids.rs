@@ -84,7 +84,8 @@ impl TimeGrids {
             _ if node.is_nan() || node < 0.0 => None,
             0.0 => Some(plot.area.left - STRIP / 2.0),
             f64::INFINITY => Some(plot.area.right + STRIP / 2.0),
-            _ => Some(plot.place((node, 0.5)).0),
+            // The axis may end before numbers do.
+            _ => Some(plot.place((node, 0.5)).0.clamp(plot.area.left, plot.area.right)),
         }
     }
 

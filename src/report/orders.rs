@@ -64,6 +64,9 @@ impl OrderFit {
 
     /// Such as `order 1.98 [1.95, 2.02]`.
     fn text(&self) -> String {
+        if !self.order.is_finite() {
+            return "no fit".to_owned();
+        }
         let order = decimals(self.order);
         let Interval { low, high } = self.interval;
         match low.is_finite() && high.is_finite() {

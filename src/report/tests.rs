@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::error::Error;
+use crate::statistics::Interval;
 use ndarray::Array2;
 use std::path::Path;
 
@@ -149,6 +150,80 @@ fn odd_qualities_are_drawn() {
     check("odd-quality-negative", &quality(9, &[(5.0, -0.1, 0.2), (10.0, 0.0, 0.1)], Some((-1.0, 0.1))));
     check("odd-quality-nan", &quality(1, &[(0.0, 0.1, 0.1), (NAN, 1.0, 0.1), (5.0, NAN, INF)], Some((NAN, NAN))));
     check("odd-quality-huge", &quality(40, &[(1e-300, 1e300, 1e300), (1e300, 1e-320, INF)], Some((INF, 0.0))));
+}
+
+#[test]
+fn odd_grids_of_points_are_drawn() {
+    let cell = |points: Vec<[f64; 2]>| PointCell { points, note: ODD_NAME.into() };
+    let row = |cells| PointRow { label: ODD_NAME.into(), cells };
+    let grid =
+        |rows, reference| PointGrid { columns: vec![ODD_NAME.into(); 2], rows, reference, ..PointGrid::default() };
+    check("odd-point-grid-none", &PointGrid::default());
+    check("odd-point-grid-empty", &grid(vec![row(vec![]), row(vec![cell(vec![])])], vec![]));
+    check("odd-point-grid-one", &grid(vec![row(vec![cell(vec![[1.0, 2.0]])])], vec![[1.0, 2.0]]));
+    let astray = vec![[NAN, 0.0], [1e308, -1e308], [INF, 1.0], [0.5, 0.5]];
+    check("odd-point-grid-astray", &grid(vec![row(vec![cell(astray.clone()); 3]); 2], astray));
+    check("odd-point-grid-line", &grid(vec![row(vec![cell((0..9).map(|i| [f64::from(i), 0.0]).collect())])], vec![]));
+}
+
+#[test]
+fn odd_time_grids_are_drawn() {
+    let grids = |nodes: &[&[f64]]| {
+        let row = |nodes: &&[f64]| GridRow { label: ODD_NAME.into(), nodes: nodes.to_vec() };
+        TimeGrids { title: ODD_NAME.into(), rows: nodes.iter().map(row).collect(), ..TimeGrids::default() }
+    };
+    check("odd-time-grids-none", &TimeGrids::default());
+    check("odd-time-grids-empty", &grids(&[&[], &[NAN, -1.0]]));
+    check("odd-time-grids-one", &grids(&[&[1.0]]));
+    check("odd-time-grids-ends", &grids(&[&[INF, 0.0], &[1e300, 1e-320, 0.0]]));
+    check("odd-time-grids-same", &grids(&[&[2.0; 50][..]; 15]));
+}
+
+#[test]
+fn odd_sources_are_drawn() {
+    let panel =
+        |total: Source, score: Source| SourcePanel { title: ODD_NAME.into(), total, score, ..SourcePanel::default() };
+    let sources = |panels| ErrorSources { panels, ..ErrorSources::default() };
+    check("odd-sources-none", &ErrorSources::default());
+    check("odd-sources-empty", &sources(vec![SourcePanel::default(); 2]));
+    check("odd-sources-one", &sources(vec![panel(Source::Curve(vec![(10.0, 1.0)]), Source::Constant(0.0))]));
+    let odd = Source::Curve(vec![(0.0, 1.0), (NAN, 1.0), (5.0, INF), (5.0, -1.0), (7.0, 1e300), (9.0, 1e-320)]);
+    check("odd-sources-nan", &sources(vec![panel(odd, Source::Constant(NAN)); 13]));
+}
+
+#[test]
+fn odd_orders_are_drawn() {
+    let fit = |order, low, high, range| Some(OrderFit { order, interval: Interval { low, high }, range });
+    let panel = |points: &[(f64, f64)], fit| OrderPanel {
+        title: ODD_NAME.into(),
+        points: points.to_vec(),
+        fit,
+        claimed: Some(2.0),
+    };
+    let fits = |panels| OrderFits { panels, ..OrderFits::default() };
+    check("odd-orders-none", &OrderFits::default());
+    check("odd-orders-empty", &fits(vec![OrderPanel::default(), panel(&[], fit(1.0, 0.9, 1.1, (1.0, 2.0)))]));
+    check("odd-orders-one", &fits(vec![panel(&[(8.0, 0.1)], None)]));
+    let wild = [(8.0, 1e-300), (16.0, 1e300), (NAN, 1.0), (0.0, 1.0), (32.0, -1.0)];
+    check("odd-orders-wild", &fits(vec![panel(&wild, fit(NAN, NAN, INF, (NAN, 1.0))); 5]));
+    check("odd-orders-steep", &fits(vec![panel(&wild, fit(1e9, -INF, INF, (1.0, 100.0)))]));
+}
+
+#[test]
+fn odd_intervals_and_fronts_are_drawn() {
+    let mut curves = quality(3, &[(5.0, 0.5, 0.05), (50.0, 0.1, 0.02), (500.0, -0.01, 0.02)], Some((0.02, 0.005)));
+    curves.front = true;
+    let ends = [(0.4, 0.9), (-0.1, 1e9), (NAN, INF)];
+    for series in &mut curves.series {
+        for (point, (low, high)) in series.points.iter_mut().zip(ends) {
+            *point = point.within(Interval { low, high });
+        }
+    }
+    check("odd-intervals-bands", &curves);
+    check("odd-intervals-bars", &QualityCurves { bands: false, ..curves });
+    check("odd-front-none", &QualityCurves { front: true, ..QualityCurves::default() });
+    let negative = quality(2, &[(5.0, -0.1, 0.2)], None);
+    check("odd-front-negative", &QualityCurves { front: true, ..negative });
 }
 
 #[test]
