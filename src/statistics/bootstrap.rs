@@ -38,13 +38,9 @@ pub fn interval(values: &[f64]) -> Interval {
     let (mean, error) = mean(values);
     let tail = (1.0 - LEVEL) / 2.0;
     let [low, high] = match values.len() {
-        0 | 1 => [f64::NEG_INFINITY, f64::INFINITY],
+        n if n < FEW => return student(values),
         _ if values.iter().any(|value| !value.is_finite()) => [f64::NAN; 2],
         _ if error <= ROUND_OFF * values.iter().fold(0.0_f64, |most, value| most.max(value.abs())) => [0.0; 2],
-        n if n < FEW => {
-            let t = StudentsT::new(0.0, 1.0, (n - 1) as f64).expect("a positive scale").inverse_cdf(1.0 - tail);
-            [-t, t]
-        }
         _ => {
             let law = resampled(values, mean);
             [quantile(&law, tail), quantile(&law, 1.0 - tail)]
@@ -52,10 +48,20 @@ pub fn interval(values: &[f64]) -> Interval {
     };
     // A difference of a mean and an infinite interval of no width would not be a number.
     let end = |t: f64| if t == 0.0 { mean } else { mean - t * error };
-    match values.len() {
-        0 | 1 => Interval { low, high },
-        _ => Interval { low: end(high), high: end(low) },
+    Interval { low: end(high), high: end(low) }
+}
+
+/// Student's interval of a mean, m ± t s: that of normal values. Of a few values it hardly varies in width where that of
+/// the bootstrap does, so that it is fit to be drawn; of skewed ones it covers a little less (five of a gamma law of shape
+/// four: 92.6 %). A single value has none, (−∞, ∞).
+pub fn student(values: &[f64]) -> Interval {
+    if values.len() < 2 {
+        return Interval { low: f64::NEG_INFINITY, high: f64::INFINITY };
     }
+    let (mean, error) = mean(values);
+    let law = StudentsT::new(0.0, 1.0, (values.len() - 1) as f64).expect("a positive scale");
+    let t = law.inverse_cdf((1.0 + LEVEL) / 2.0);
+    Interval { low: mean - t * error, high: mean + t * error }
 }
 
 /// The values of (m* − m)/s*, ascending, each with its weight; the weights add up to one.

@@ -17,7 +17,7 @@ mod bootstrap;
 mod paired;
 mod rank;
 
-pub use bootstrap::{Interval, interval};
+pub use bootstrap::{Interval, interval, student};
 pub use paired::{Paired, holm};
 pub use rank::{Pair, Ranking, rank};
 

@@ -3,7 +3,7 @@
 use super::compare::Summary;
 use super::findings::{evaluations, label};
 use crate::report::{QualityPoint, Table, plus_minus};
-use crate::statistics::{interval, mean};
+use crate::statistics::{mean, student};
 
 /// One solver in one run, or in several that differ by their seed.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ impl Curve {
                 seconds: mean(&of(|s| s.seconds)).0,
                 value,
                 standard_error: if several { error } else { summary.standard_error },
-                interval: if several { interval(&values) } else { summary.interval },
+                interval: if several { student(&values) } else { summary.interval },
                 ..summary.clone()
             });
         }

@@ -46,7 +46,7 @@ impl Drawer<'_> {
                 let curves = quality_curves(comparison, metric, x_label, cost);
                 let front = if curves.front { " The broad line is the Pareto front." } else { "" };
                 let caption = format!(
-                    "{label} of the samples against {x_label}{}, both measured. Bands are 95 % intervals of the mean over \
+                    "{label} of the samples against {x_label}{}, both measured. Bands are Student's 95 % intervals of the mean over \
                      repeats.{front}{floor}",
                     self.units()
                 );

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::experiment::spec::FLOOR;
 use crate::file::write_whole;
-use crate::statistics::{Interval, interval, mean};
+use crate::statistics::{Interval, mean, student};
 
 /// One measured distance: a line of `compare.csv`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -58,7 +58,7 @@ pub struct Summary {
     pub value: f64,
     /// Its standard error: over repeats, or the metric's own where there is one repeat.
     pub standard_error: f64,
-    /// Its 95 % interval: over repeats, or two of the metric's own standard errors to either side where there is one.
+    /// Its 95 % interval: Student's over repeats, or two of the metric's own standard errors to either side where there is one.
     pub interval: Interval,
 }
 
@@ -133,7 +133,7 @@ impl Summary {
             seconds: seconds[seconds.len() / 2],
             value,
             standard_error: if several { spread } else { first.standard_error },
-            interval: if several { interval(&values) } else { around },
+            interval: if several { student(&values) } else { around },
         }
     }
 }
