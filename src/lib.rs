@@ -45,6 +45,7 @@ pub mod order;
 pub mod train;
 
 // L5
+pub mod grids;
 pub mod report;
 
 // L6

@@ -9,6 +9,7 @@ use tch::Tensor;
 use super::tick;
 use crate::data::Part;
 use crate::error::{Error, Result};
+use crate::experiment::choices::MetricSpec;
 use crate::experiment::observer::Observer;
 use crate::experiment::plan::{Choice, Plan};
 use crate::experiment::spec::{CompareSpec, FLOOR};
@@ -58,7 +59,7 @@ struct Job<'a> {
 }
 
 /// What all repeats share.
-struct Subject<'a> {
+pub(in crate::experiment) struct Subject<'a> {
     plan: &'a Plan,
     model: &'a dyn Model,
     metrics: Vec<Box<dyn Metric>>,
@@ -71,23 +72,36 @@ struct Subject<'a> {
     observer: &'a dyn Observer,
 }
 
+impl<'a> Subject<'a> {
+    /// What some metrics need to know.
+    pub(in crate::experiment) fn new(
+        plan: &'a Plan,
+        model: &'a dyn Model,
+        metrics: &[MetricSpec],
+        count: usize,
+        observer: &'a dyn Observer,
+    ) -> Self {
+        let metrics: Vec<Box<dyn Metric>> = metrics.iter().map(|metric| metric.build()).collect();
+        let tolerance = metrics.iter().find_map(|metric| match metric.needs() {
+            Some(Need::Flow { tolerance }) => Some(Tolerance { rtol: tolerance, atol: tolerance }),
+            _ => None,
+        });
+        let laws = metrics.iter().find_map(|metric| match metric.needs() {
+            Some(Need::Laws { start, target }) => Some((start, target)),
+            _ => None,
+        });
+        let truth = truth(plan.data());
+        Subject { plan, model, metrics, truth, tolerance, laws, count, observer }
+    }
+}
+
 /// Runs the comparison that the experiment asks for.
 ///
 /// # Errors
 /// An interrupt, a tolerance that cannot be met. A run that diverges is recorded as NaN.
 pub fn compare(plan: &Plan, spec: &CompareSpec, model: &dyn Model, observer: &dyn Observer) -> Result<Comparison> {
     let count = spec.count.unwrap_or(plan.spec.sample.count);
-    let metrics: Vec<Box<dyn Metric>> = spec.metrics.iter().map(|metric| metric.build()).collect();
-    let tolerance = metrics.iter().find_map(|metric| match metric.needs() {
-        Some(Need::Flow { tolerance }) => Some(Tolerance { rtol: tolerance, atol: tolerance }),
-        _ => None,
-    });
-    let laws = metrics.iter().find_map(|metric| match metric.needs() {
-        Some(Need::Laws { start, target }) => Some((start, target)),
-        _ => None,
-    });
-    let truth = truth(plan.data());
-    let subject = Subject { plan, model, metrics, truth, tolerance, laws, count, observer };
+    let subject = Subject::new(plan, model, &spec.metrics, count, observer);
     let jobs = jobs(plan, spec, observer);
     let total: usize = jobs.iter().map(|job| job.steps.unwrap_or(1)).sum();
     observer.begin("comparing", (total * count * spec.repeats) as u64);
@@ -139,7 +153,7 @@ struct Solution {
 }
 
 /// What all runs of one repeat share: x_T, the seed of the noise, and what to compare with.
-struct Measure<'a> {
+pub(in crate::experiment) struct Measure<'a> {
     subject: &'a Subject<'a>,
     repeat: usize,
     seed: u64,
@@ -151,12 +165,34 @@ struct Measure<'a> {
 
 impl<'a> Measure<'a> {
     fn new(subject: &'a Subject<'a>, repeat: usize) -> Self {
-        let (plan, count) = (subject.plan, subject.count);
         // A seed for each repeat, away from that of `sample`.
-        let seed = plan.spec.seed.wrapping_add(1 + repeat as u64);
+        let seed = subject.plan.spec.seed.wrapping_add(1 + repeat as u64);
+        Measure { repeat, ..Self::of(subject, seed, (repeat * subject.count) as u64) }
+    }
+
+    /// With x_T and noise of a seed, and the reference data from a place in their stream on.
+    pub(in crate::experiment) fn of(subject: &'a Subject<'a>, seed: u64, first: u64) -> Self {
+        let (plan, count) = (subject.plan, subject.count);
         let init = prior(&*plan.sde, seed, count, &plan.data().shape(), plan.options());
-        let reference = tensor::to_rows(&plan.reference((repeat * count) as u64, count));
-        Measure { subject, repeat, seed, init, reference, flows: Vec::new() }
+        let reference = tensor::to_rows(&plan.reference(first, count));
+        Measure { subject, repeat: 0, seed, init, reference, flows: Vec::new() }
+    }
+
+    /// How bad a solver's steps are by the first of the metrics; NaN if the run diverges.
+    pub(in crate::experiment) fn error(&mut self, choice: Choice, steps: usize) -> Result<f64> {
+        let Subject { plan, metrics, laws, .. } = self.subject;
+        let metric = &metrics[0];
+        if laws.is_some() {
+            // No samples are needed where the laws are known.
+            let sampler = plan.sampler(&choice, steps, self.seed).expect("the experiment was checked");
+            let laws = self.laws(&sampler)?;
+            let nothing = Array2::zeros((1, 1));
+            let laws = laws.as_ref().map(|laws| laws.each_ref());
+            let question = Question { laws, ..Question::new(nothing.view(), nothing.view()) };
+            return Ok(if laws.is_some() { metric.measure(&question).value } else { f64::NAN });
+        }
+        let cells = self.job(&Job { label: String::new(), choice, budget: None, steps: Some(steps) })?;
+        Ok(cells.first().map_or(f64::NAN, |cell| metric.best().loss(cell.value)))
     }
 
     /// Fresh data (of finite data, the rows of training) against the reference data of this repeat; without metrics of

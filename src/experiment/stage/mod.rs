@@ -12,6 +12,7 @@ mod sample;
 mod train;
 
 pub use compare::{Cell, Comparison, Summary, compare};
+pub(super) use compare::{Measure, Subject};
 pub use overview::{Heading, Member, Overview};
 pub use report::{report, tables};
 pub use sample::{Door, Ready, Sampled, read_npy, sample, write_npy};
