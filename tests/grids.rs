@@ -41,13 +41,19 @@ fn found(spectral: Spectral, method: &Method, steps: usize) -> f64 {
 fn the_spectral_grid_of_cifar_is_good_by_another_measure_than_its_own() {
     let published: Method = Dpmpp2m { lower_order_final: true, ..Default::default() }.into();
     let plain: Method = Dpmpp2m::default().into();
-    for (method, targets) in [(&published, [1.34, 0.151, 0.0145]), (&plain, [1.34, 0.151, 0.0145])] {
-        for (steps, target) in [5, 10, 20].into_iter().zip(targets) {
-            let by_hand = wasserstein(method, &equal(&Edm::default(), steps));
-            let value = found(Spectral::default(), method, steps);
-            println!("{:?}, {steps} steps: W2 {value:.5}, log-SNR grid {by_hand:.5}", method.solver);
-            assert!(value < target && value < by_hand, "{steps}: {value}");
-        }
+    // 1.5 times the W₂ of grids that were made by descent of W₂ itself, one node after the other.
+    for (method, steps, target) in [
+        (&published, 5, 1.34),
+        (&published, 10, 0.151),
+        (&published, 20, 0.0145),
+        (&plain, 5, 1.34),
+        (&plain, 10, 0.151),
+    ] {
+        let by_hand = wasserstein(method, &equal(&Edm::default(), steps));
+        // Far fewer than would bring the search of 20 steps to its end.
+        let value = found(Spectral { evaluations: 1000, ..Default::default() }, method, steps);
+        println!("{:?}, {steps} steps: W2 {value:.5}, log-SNR grid {by_hand:.5}", method.solver);
+        assert!(value < target && value < by_hand, "{steps}: {value}");
     }
 }
 
@@ -95,7 +101,7 @@ fn every_method_finds_a_grid_for_an_experiment() {
         "analytic",
         "{spectral: {evaluations: 300}}",
         "{cost: {trajectories: 32}}",
-        "{direct: {evaluations: 60, samples: 64}}",
+        "{direct: {evaluations: 60, samples: 64, validation: 200}}",
     ] {
         let arguments = ["--method", method, "--nfe", "6", "--json"];
         let outcome = grid(&place, &arguments);
@@ -190,7 +196,7 @@ fn a_learned_model_and_a_stochastic_solver_have_grids() {
         &["--method", "{cost: {trajectories: 16}}"],
         &["--method", "spectral"],
         &["--solver", "{ddim: {eta: 1}}"],
-        &["--solver", "{ddim: {eta: 1}}", "--method", "{direct: {evaluations: 10, samples: 32}}"],
+        &["--solver", "{ddim: {eta: 1}}", "--method", "{direct: {evaluations: 10, samples: 32, validation: 64}}"],
     ] {
         let outcome = place.run(&[&["grid", "tiny.yaml"], more, &small].concat());
         assert_eq!(outcome.json()["grids"][0]["steps"], 5, "{more:?}: {}", outcome.stderr);
@@ -202,7 +208,7 @@ fn what_cannot_be_is_refused_with_a_remedy() {
     let place = mixture();
     let before = place.listing();
     for (arguments, message) in [
-        (&["--method", "dq"][..], "--method dq: unknown grid method `dq`; did you mean `dp`?"),
+        (&["--method", "klubs"][..], "--method klubs: unknown grid method `klubs`; did you mean `klub`?"),
         (&["--method", "{dp: {beam: 0}}"], "--method {dp: {beam: 0}}: 0 is too small (dp.beam)"),
         (&["--nfe", "0,5"], "--nfe 0,5: a run has one evaluation at least; write budgets such as --nfe 5,10,20"),
         (&["--nfe", "1000"], "--nfe 1000: 1000 evaluations are too many to search for a grid"),

@@ -147,9 +147,13 @@ impl Grid {
         nfe.sort_unstable();
         nfe.dedup();
         let listed = format!("--nfe {}", nfe.iter().map(usize::to_string).collect::<Vec<_>>().join(","));
-        if nfe.is_empty() || nfe[0] == 0 {
-            let problem = "a run has one evaluation at least";
-            return Err(Error::argument(listed, problem, "write budgets such as --nfe 5,10,20"));
+        let problem = match nfe.first() {
+            None => "the budgets of `compare` are too large to search for grids",
+            Some(0) => "a run has one evaluation at least",
+            Some(_) => "",
+        };
+        if !problem.is_empty() {
+            return Err(Error::argument(listed.trim_end(), problem, "write budgets such as --nfe 5,10,20"));
         }
         if let Some(&most) = nfe.last().filter(|&&most| most > MOST_STEPS) {
             let problem = format!("{most} evaluations are too many to search for a grid");

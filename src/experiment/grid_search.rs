@@ -14,7 +14,7 @@ use super::spec::{CompareSpec, Entry};
 use super::stage::{self, Measure, Subject};
 use super::truth::truth;
 use crate::error::{Error, Result};
-use crate::grids::{Spectrum, equal, levels, times};
+use crate::grids::{Along, Distance, Dp, Judged, Spectrum, equal, levels, times};
 use crate::metric::Need;
 use crate::order::Axes;
 use crate::rng::{Purpose, Stream};
@@ -104,11 +104,8 @@ impl GridSearch<'_> {
             let problem = format!("{name} is under error control, which chooses its steps: there is no grid");
             return Err(Error::argument("--solver", problem, "leave out its tolerances, or choose dpmpp_2m"));
         }
-        let method = self.method_of(2);
         let draws = self.draws_noise();
-        if matches!(self.method, GridMethodSpec::Dp(_))
-            && (draws || method.corrector.is_some() || method.churn.is_some())
-        {
+        if matches!(self.method, GridMethodSpec::Dp(_)) && !self.is_followed() {
             let problem = format!("dp follows solvers of the ODE, and {name} draws noise");
             let remedy = "choose direct or klub, or a solver of the ODE";
             return Err(Error::argument("--method dp", problem, remedy));
@@ -160,6 +157,12 @@ impl GridSearch<'_> {
         self.choice.solver.chosen().method(steps)
     }
 
+    /// Whether the solver is one of the ODE with nothing around it, which dynamic programming can follow.
+    fn is_followed(&self) -> bool {
+        let Method { corrector, churn, .. } = self.method_of(2);
+        !self.draws_noise() && corrector.is_none() && churn.is_none()
+    }
+
     fn draws_noise(&self) -> bool {
         let sampler = self.plan.sampler(&self.choice, 4, 0).expect("the experiment was checked");
         self.plan.draws_noise(&sampler)
@@ -202,34 +205,46 @@ impl GridSearch<'_> {
                 cost.find(model, &init(cost.trajectories), order, steps, &tick)
             }
             GridMethodSpec::Direct(direct) => {
+                let starts = self.starts(steps, observer)?;
                 let unseen = Unseen(observer);
                 let metrics = std::slice::from_ref(self.error);
-                let subject = Subject::new(plan, model, metrics, direct.samples, &unseen);
-                let mut measure = Measure::of(&subject, self.seed(), SEARCHED);
-                let mut error = |levels: &[f64]| {
-                    tick(1.0 / (3 * direct.evaluations) as f64)?;
+                let few = Subject::new(plan, model, metrics, direct.samples, &unseen);
+                let many = Subject::new(plan, model, metrics, direct.validation, &unseen);
+                let mut seen = Measure::of(&few, self.seed(), SEARCHED);
+                let mut further = Measure::of(&many, self.seed().wrapping_sub(1), 2 * SEARCHED);
+                let measured = |measure: &mut Measure, levels: &[f64]| {
                     let grid = GridSpec::Tabulated(Tabulated(vec![times(&*plan.sde, levels)]));
                     measure.error(Choice { grid: &grid, ..self.choice }, steps)
                 };
-                Ok(direct.find(&self.starts(steps), self.difference(), &mut error)?.levels)
+                let part = 1.0 / (starts.len() * direct.evaluations) as f64;
+                let mut error = |levels: &[f64]| {
+                    tick(part)?;
+                    measured(&mut seen, levels)
+                };
+                let mut validate = |levels: &[f64]| measured(&mut further, levels);
+                direct.find(&starts, self.difference(), &mut error, &mut validate)
             }
         }
     }
 
-    /// Grids from which to search.
-    fn starts(&self, steps: usize) -> Vec<Vec<f64>> {
+    /// Grids from which to search: the default, two by hand and, for a solver of the ODE, that of dynamic programming.
+    fn starts(&self, steps: usize, observer: &dyn Observer) -> Result<Vec<Vec<f64>>> {
         let sde = &*self.plan.sde;
+        let dp = match self.is_followed() && self.dim() <= FEW_DIMENSIONS {
+            true => Some(GridSearch { method: &GridMethodSpec::Dp(START), ..*self }.find(steps, &Unseen(observer))?),
+            false => None,
+        };
         let own = self.choice.grid.times(sde, steps).map(|times| levels(sde, &times));
         let karras = levels(sde, &Karras::default().times(sde, steps));
         let mut starts: Vec<Vec<f64>> = Vec::new();
-        for start in own.into_iter().chain([equal(sde, steps), karras]) {
+        for start in own.into_iter().chain([equal(sde, steps), karras]).chain(dp) {
             let reaches = start.iter().all(|level| level.is_finite());
             let new = |other: &Vec<f64>| other.iter().zip(&start).any(|(a, b)| (a - b).abs() > 1e-9);
             if reaches && starts.iter().all(new) {
                 starts.push(start);
             }
         }
-        starts
+        Ok(starts)
     }
 
     /// How long differences have to be to stand out from round-off.
@@ -304,6 +319,20 @@ impl GridSearch<'_> {
 
 /// Where in the stream of reference data the search has its own, far from those of the trial.
 const SEARCHED: u64 = 1 << 44;
+
+/// The dynamic programming whose grid `direct` starts from.
+const START: Dp = Dp {
+    teacher_steps: 60,
+    trajectories: 64,
+    along: Along::Student,
+    distance: Distance::Carried,
+    step: Judged::Solver,
+    gamma: 1.0,
+    beam: 2,
+};
+
+/// In more dimensions than this, finding that start takes longer than to do without it.
+const FEW_DIMENSIONS: usize = 256;
 
 /// Points from which eigenvalues are estimated, and the most coordinates of which they are.
 const POINTS: usize = 10_000;

@@ -27,7 +27,7 @@ mod teacher;
 pub use analytic::Analytic;
 pub use cost::Cost;
 pub use direct::Direct;
-pub use dp::{Along, Distance, Dp};
+pub use dp::{Along, Distance, Dp, Judged};
 pub use klub::Klub;
 pub use search::{Found, Search};
 pub use spectral::{Criterion, Spectral, Spectrum, tangent};

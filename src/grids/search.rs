@@ -30,6 +30,8 @@ pub struct Found {
     pub error: f64,
     /// How often the error was evaluated.
     pub evaluations: usize,
+    /// The grids on the way there, the start first, each better than the one before.
+    pub trail: Vec<Vec<f64>>,
 }
 
 /// The part δ of the span that is shared out equally.
@@ -102,7 +104,7 @@ impl Search {
         for start in starts {
             let found = self.descend(start, error)?;
             let evaluations = found.evaluations + best.as_ref().map_or(0, |best| best.evaluations);
-            let better = best.as_ref().is_none_or(|best| !(best.error <= found.error));
+            let better = best.as_ref().is_none_or(|best| found.error < best.error);
             let kept = if better { Some(found) } else { best };
             best = kept.map(|kept| Found { evaluations, ..kept });
         }
@@ -125,13 +127,21 @@ impl Search {
             })
             .collect();
         let mut value = landscape.at(&theta)?;
+        let mut trail = vec![landscape.levels(&theta)];
         if n > 1 && value.is_finite() {
-            (theta, value) = self.walk(&mut landscape, theta, value)?;
+            (theta, value) = self.walk(&mut landscape, theta, value, &mut trail)?;
         }
-        Ok(Found { levels: landscape.levels(&theta), error: value.exp(), evaluations: landscape.evaluations })
+        let evaluations = landscape.evaluations;
+        Ok(Found { levels: landscape.levels(&theta), error: value.exp(), evaluations, trail })
     }
 
-    fn walk(&self, landscape: &mut Landscape, mut theta: Array1<f64>, mut value: f64) -> Result<(Array1<f64>, f64)> {
+    fn walk(
+        &self,
+        landscape: &mut Landscape,
+        mut theta: Array1<f64>,
+        mut value: f64,
+        trail: &mut Vec<Vec<f64>>,
+    ) -> Result<(Array1<f64>, f64)> {
         let n = theta.len();
         let (mut both, mut slight) = (false, 0);
         let mut slope = landscape.slope(&theta, value, self.difference, both)?;
@@ -161,6 +171,7 @@ impl Search {
             slight = if value - next < SLIGHT { slight + 1 } else { 0 };
             theta += &moved;
             value = next;
+            trail.push(landscape.levels(&theta));
             let new = landscape.slope(&theta, value, self.difference, both)?;
             update(&mut inverse, &moved, &(&new - &slope));
             slope = new;
@@ -242,6 +253,8 @@ mod tests {
         let start = vec![0.0, -1.0, -1.4, -3.0];
         let first = error(&start).unwrap();
         let found = SEARCH.descend(&start, &mut error).unwrap();
+        let trail: Vec<f64> = found.trail.iter().map(|levels| error(levels).unwrap()).collect();
+        assert!(trail.windows(2).all(|pair| pair[1] < pair[0]) && found.trail.last() == Some(&found.levels));
         assert!(found.error <= first && found.levels.windows(2).all(|pair| pair[0] > pair[1]), "{found:?}");
         assert!(seen.iter().filter(|error| error.is_finite()).all(|&error| error >= found.error - 1e-9));
     }
@@ -249,7 +262,7 @@ mod tests {
     #[test]
     fn one_step_has_nothing_to_search() {
         let found = SEARCH.best(&[vec![0.0, -3.0]], &mut |_| Ok(2.0)).unwrap();
-        assert_eq!((found.levels, found.evaluations), (vec![0.0, -3.0], 1));
+        assert_eq!((&found.levels, found.evaluations), (&vec![0.0, -3.0], 1));
         assert_abs_diff_eq!(found.error, 2.0, epsilon = 1e-12);
     }
 
