@@ -117,6 +117,8 @@ impl Grid {
             error: &error,
             trial: (self.repeats, self.count),
         };
+        let budgets = nfe.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
+        terminal.say(&format!("      grid {} for {} at {budgets} evaluations", method.name(), solver.name()));
         let found = search.run(terminal)?;
         let fragment = self.fragment(&search, &found);
         terminal.say(&table(&found));

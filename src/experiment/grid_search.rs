@@ -104,15 +104,14 @@ impl GridSearch<'_> {
             let problem = format!("{name} is under error control, which chooses its steps: there is no grid");
             return Err(Error::argument("--solver", problem, "leave out its tolerances, or choose dpmpp_2m"));
         }
-        let draws = self.draws_noise();
+        if self.draws_noise() && matches!(self.error, MetricSpec::TrajectoryError(_)) {
+            let problem = format!("{name} draws noise, so that the probability flow is not what it approximates");
+            return Err(Error::argument("--error trajectory_error", problem, "write --error sliced_wasserstein"));
+        }
         if matches!(self.method, GridMethodSpec::Dp(_)) && !self.is_followed() {
             let problem = format!("dp follows solvers of the ODE, and {name} draws noise");
             let remedy = "choose direct or klub, or a solver of the ODE";
             return Err(Error::argument("--method dp", problem, remedy));
-        }
-        if draws && matches!(self.error, MetricSpec::TrajectoryError(_)) {
-            let problem = format!("{name} draws noise, so that the probability flow is not what it approximates");
-            return Err(Error::argument("--error trajectory_error", problem, "write --error sliced_wasserstein"));
         }
         if matches!(self.method, GridMethodSpec::Spectral(_)) {
             let dim = self.dim();

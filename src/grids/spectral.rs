@@ -47,7 +47,7 @@ pub enum Criterion {
 
 impl Default for Spectral {
     fn default() -> Self {
-        Spectral { criterion: Criterion::Kl, resolution: 0.5, evaluations: 6000 }
+        Spectral { criterion: Criterion::Kl, resolution: 0.5, evaluations: 2000 }
     }
 }
 
