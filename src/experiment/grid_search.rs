@@ -14,7 +14,7 @@ use super::spec::{CompareSpec, Entry};
 use super::stage::{self, Measure, Subject};
 use super::truth::truth;
 use crate::error::{Error, Result};
-use crate::grids::{Along, Distance, Dp, Judged, Spectrum, equal, levels, times};
+use crate::grids::{Along, Criterion, Distance, Dp, Judged, Spectral, Spectrum, equal, levels, times};
 use crate::metric::Need;
 use crate::order::Axes;
 use crate::rng::{Purpose, Stream};
@@ -226,17 +226,24 @@ impl GridSearch<'_> {
         }
     }
 
-    /// Grids from which to search: the default, two by hand and, for a solver of the ODE, that of dynamic programming.
+    /// Grids from which to search: the default, two by hand, that of dynamic programming for a solver of the ODE, and that of
+    /// the spectrum for data of one Gaussian.
     fn starts(&self, steps: usize, observer: &dyn Observer) -> Result<Vec<Vec<f64>>> {
         let sde = &*self.plan.sde;
+        let unseen = Unseen(observer);
         let dp = match self.is_followed() && self.dim() <= FEW_DIMENSIONS {
-            true => Some(GridSearch { method: &GridMethodSpec::Dp(START), ..*self }.find(steps, &Unseen(observer))?),
+            true => Some(GridSearch { method: &GridMethodSpec::Dp(START), ..*self }.find(steps, &unseen)?),
             false => None,
         };
         let own = self.choice.grid.times(sde, steps).map(|times| levels(sde, &times));
         let karras = levels(sde, &Karras::default().times(sde, steps));
         let mut starts: Vec<Vec<f64>> = Vec::new();
-        for start in own.into_iter().chain([equal(sde, steps), karras]).chain(dp) {
+        let spectral = match self.gaussian() {
+            // A solver that is not linear has none.
+            Some(_) => GridSearch { method: &GridMethodSpec::Spectral(SPECTRAL), ..*self }.find(steps, &unseen).ok(),
+            None => None,
+        };
+        for start in own.into_iter().chain([equal(sde, steps), karras]).chain(dp).chain(spectral) {
             let reaches = start.iter().all(|level| level.is_finite());
             let new = |other: &Vec<f64>| other.iter().zip(&start).any(|(a, b)| (a - b).abs() > 1e-9);
             if reaches && starts.iter().all(new) {
@@ -330,7 +337,10 @@ const START: Dp = Dp {
     beam: 2,
 };
 
-/// In more dimensions than this, finding that start takes longer than to do without it.
+/// The search for the grid of the spectrum that `direct` starts from.
+const SPECTRAL: Spectral = Spectral { criterion: Criterion::Kl, resolution: 0.5, evaluations: 1000 };
+
+/// In more dimensions than this, dynamic programming for a start takes longer than to do without it.
 const FEW_DIMENSIONS: usize = 256;
 
 /// Points from which eigenvalues are estimated, and the most coordinates of which they are.
