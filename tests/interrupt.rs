@@ -191,3 +191,16 @@ fn validation_is_finished_unless_the_user_insists() {
     let outcome = place.run(&[&resumed[..], &few].concat()).ok();
     assert!(outcome.stderr.contains("resuming at step 14 of 30"), "{}", outcome.stderr);
 }
+
+#[test]
+fn an_interrupted_search_for_grids_writes_nothing() {
+    let place = place();
+    let before = place.listing();
+    let method = "{direct: {evaluations: 1000000}}";
+    let arguments =
+        ["grid", "exact.yaml", "--solver", "dpmpp_2m", "--method", method, "--nfe", "30", "--output", "grid.yaml"];
+    let outcome = interrupt_after(&place, &arguments, "grid ");
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(130), ""), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("interrupted; nothing was written"), "{}", outcome.stderr);
+    assert!(place.listing() == before);
+}

@@ -20,6 +20,7 @@ const LAYERS: &[(&str, u32)] = &[
     ("metric", 4),
     ("order", 4),
     ("train", 4),
+    ("grids", 5),
     ("report", 5),
     ("experiment", 6),
     ("cli", 7),

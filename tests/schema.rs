@@ -106,7 +106,7 @@ fn every_choice_validates() {
                 format!("compare={{entries: [{{solver: heun}}], nfe: [4], count: 64, metrics: [{name}]}}")
             }
             // These have no defaults: a bare word is refused.
-            "sample.grid" if name == "explicit" => continue,
+            "sample.grid" if matches!(name, "explicit" | "tabulated") => continue,
             _ => format!("{key}={name}"),
         };
         let solver = "sample.solver=predictor_corrector";
@@ -307,7 +307,7 @@ fn the_program_prints_the_schema() {
 #[test]
 fn shells_complete_verbs_and_flags() {
     let place = Place::new();
-    let verbs = ["run", "check", "train", "sample", "compare", "report", "list", "schema", "completions"];
+    let verbs = ["run", "check", "train", "sample", "compare", "grid", "report", "list", "schema", "completions"];
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let outcome = place.run(&["completions", shell]).ok();
         assert_eq!(outcome.stderr, "");

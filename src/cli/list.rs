@@ -6,8 +6,8 @@ use serde_json::json;
 use super::{print, print_json};
 use crate::error::Result;
 use crate::experiment::{
-    CorrectorSpec, DataSpec, GridSpec, MetricSpec, NetworkSpec, OptimizerSpec, SdeSpec, SolverCard, SolverSpec,
-    TimeSpec,
+    CorrectorSpec, DataSpec, GridMethodSpec, GridSpec, MetricSpec, NetworkSpec, OptimizerSpec, SdeSpec, SolverCard,
+    SolverSpec, TimeSpec,
 };
 
 /// List what an experiment may choose.
@@ -34,6 +34,7 @@ enum Choice {
     Solvers,
     Correctors,
     Grids,
+    Methods,
     Metrics,
 }
 
@@ -49,6 +50,7 @@ impl Choice {
             Choice::Solvers => SolverSpec::LIST,
             Choice::Correctors => CorrectorSpec::LIST,
             Choice::Grids => GridSpec::LIST,
+            Choice::Methods => GridMethodSpec::LIST,
             Choice::Metrics => MetricSpec::LIST,
         }
     }

@@ -5,6 +5,7 @@ mod check;
 mod children;
 mod compare;
 mod completions;
+mod grid;
 mod list;
 mod orders;
 mod report;
@@ -54,6 +55,8 @@ enum Verb {
     Compare(compare::Compare),
     /// Measure the orders of solvers on exact problems, and hold them to their claims
     Orders(orders::Orders),
+    /// Find time grids for a solver and its budgets, and try them on held-out seeds
+    Grid(grid::Grid),
     /// Draw the figures of a run again and write its report.html, or put several runs into one report
     Report(report::Report),
     /// List what an experiment may choose: solvers, SDEs, data sets, …
@@ -142,6 +145,7 @@ pub fn main(cli: Cli) -> Result<()> {
         Verb::Sample(verb) => verb.run(),
         Verb::Compare(verb) => verb.run(),
         Verb::Orders(verb) => verb.run(),
+        Verb::Grid(verb) => verb.run(),
         Verb::Report(verb) => verb.run(),
         Verb::List(verb) => verb.run(),
         Verb::Schema(verb) => verb.run(),

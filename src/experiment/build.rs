@@ -189,7 +189,7 @@ impl GridSpec {
     /// The times of `steps` steps.
     ///
     /// # Errors
-    /// An explicit time outside the span of the process.
+    /// An explicit time outside the span of the process, a tabulated grid for another span.
     pub fn times(&self, sde: &dyn Sde, steps: usize) -> Result<Vec<f64>, Fault> {
         match self {
             GridSpec::Uniform(grid) => Ok(grid.times(sde, steps)),
@@ -197,6 +197,7 @@ impl GridSpec {
             GridSpec::Karras(grid) => Ok(grid.times(sde, steps)),
             GridSpec::Quadratic(grid) => Ok(grid.times(sde, steps)),
             GridSpec::Explicit(times) => times.times(sde).map_err(|fault| fault.under("explicit")),
+            GridSpec::Tabulated(table) => table.times(sde, steps).map_err(|fault| fault.under("tabulated")),
         }
     }
 }

@@ -2,7 +2,7 @@
 //! more takes one line here.
 
 use super::choice::choice;
-use crate::{data, metric, model, sde, solve, train};
+use crate::{data, grids, metric, model, sde, solve, train};
 use serde::{Deserialize, Serialize};
 
 choice! {
@@ -252,6 +252,26 @@ choice! {
         quadratic => Quadratic(solve::Quadratic),
         /// Times written out.
         explicit => Explicit(solve::Explicit),
+        /// Grids of several numbers of steps, written out, as `ornstein grid` finds them.
+        tabulated => Tabulated(solve::Tabulated),
+    }
+}
+
+choice! {
+    /// How `ornstein grid` finds a grid.
+    pub enum GridMethodSpec ("grid method") {
+        /// Dynamic programming over the nodes of a fine solution, with the solver's own steps.
+        dp => Dp(grids::Dp),
+        /// Align Your Steps: the bound on the divergence of the reverse SDE.
+        klub => Klub(grids::Klub),
+        /// The bound of Xue et al. from the weights of a multistep method, without a model.
+        analytic => Analytic(grids::Analytic),
+        /// The exact error of the solver on the Gaussian with the eigenvalues of the data.
+        spectral => Spectral(grids::Spectral),
+        /// Equal cost per step, from a density measured along trajectories.
+        cost => Cost(grids::Cost),
+        /// Descent of the error itself.
+        direct => Direct(grids::Direct),
     }
 }
 

@@ -7,6 +7,7 @@ mod choices;
 mod differences;
 mod document;
 mod forecast;
+mod grid_search;
 mod hash;
 mod lint;
 mod lint_solver;
@@ -18,6 +19,7 @@ mod observer;
 mod order_report;
 mod orders;
 mod overrides;
+mod paired;
 mod plan;
 mod read;
 mod run_dir;
@@ -34,17 +36,19 @@ mod tree;
 mod truth;
 
 pub use choices::{
-    CorrectorSpec, DataSpec, EmaSpec, GridSpec, MetricSpec, NetworkSpec, OptimizerSpec, PredictorCorrector, Restart,
-    ScheduleSpec, SdeSpec, SolverSpec, TimeSpec, WeightingSpec,
+    CorrectorSpec, DataSpec, EmaSpec, GridMethodSpec, GridSpec, MetricSpec, NetworkSpec, OptimizerSpec,
+    PredictorCorrector, Restart, ScheduleSpec, SdeSpec, SolverSpec, TimeSpec, WeightingSpec,
 };
 pub use document::Document;
 pub use forecast::{Forecast, Memory, Sampling, Training, forecast, mebibytes};
+pub use grid_search::{GridFound, GridSearch, default_error};
 pub use lint::lint;
 pub use lint_solver::{lint_compare, lint_sample};
 pub use model_spec::{EmpiricalModel, ModelSpec};
 pub use observer::Observer;
 pub use order_report::{OrderRow, order_remarks, order_rows, order_tables, write_orders};
 pub use orders::{Matrix, OrderCell, choice, every, measure_orders, missed};
+pub use paired::{Paired, paired};
 pub use plan::{Choice, Compute, Effort, Plan};
 pub use run_dir::{RunDir, now};
 pub use schema::schema;

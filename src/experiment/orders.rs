@@ -92,8 +92,8 @@ impl GridSpec {
             GridSpec::LogSnr(grid) => Ok(grid),
             GridSpec::Karras(grid) => Ok(grid),
             GridSpec::Quadratic(grid) => Ok(grid),
-            GridSpec::Explicit(_) => Err(Error::argument(
-                "--grid explicit",
+            GridSpec::Explicit(_) | GridSpec::Tabulated(_) => Err(Error::argument(
+                format!("--grid {}", self.name()),
                 "an order needs grids of many numbers of steps",
                 "write uniform, log_snr, karras or quadratic",
             )),

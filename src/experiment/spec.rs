@@ -213,12 +213,17 @@ impl CompareSpec {
         }
     }
 
+    /// The samples of a run, where the experiment samples `count`.
+    pub fn count(&self, count: usize) -> usize {
+        self.count.unwrap_or(count)
+    }
+
     /// The evaluations that the whole comparison makes, of `count` samples a run unless it says otherwise itself: without
     /// solvers that choose their own steps.
     pub fn evaluations(&self, count: usize) -> usize {
         let budgets = self.entries.iter().flat_map(|entry| self.budgets(entry)).copied();
         let each = budgets.fold(0, usize::saturating_add);
-        each.saturating_mul(self.repeats).saturating_mul(self.count.unwrap_or(count))
+        each.saturating_mul(self.repeats).saturating_mul(self.count(count))
     }
 }
 

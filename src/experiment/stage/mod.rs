@@ -15,6 +15,7 @@ mod sample;
 mod train;
 
 pub use compare::{Cell, Comparison, Contest, Only, Sources, Standings, Store, Summary, compare, sources};
+pub(super) use compare::{Repeat, Subject};
 pub use findings::tables;
 pub use overview::{Heading, Member, Overview};
 pub use report::report;

@@ -126,6 +126,25 @@ fn solvers_correctors_and_grids() {
             "5: sample.grid.explicit[1]: NaN is not a finite time; write a finite number; only the last time may be -.inf",
         ),
         (
+            "sample: {grid: tabulated}",
+            "5: sample.grid.tabulated: a table without a grid; \
+             list grids from noise to data, such as {tabulated: [[1.0, 0.5, 1.0e-3]]}",
+        ),
+        (
+            "sample: {grid: {tabulated: [[1, 0.1], [1, 0.5, 0.1], [1, 0.2]]}}",
+            "5: sample.grid.tabulated[2]: grid 0 has 1 steps too; keep one grid for each number of steps",
+        ),
+        (
+            "sample: {grid: {tabulated: [[1, 0.1, 0.5]]}}",
+            "5: sample.grid.tabulated[0][2]: 0.5 comes after 0.1; \
+             list the times in strictly decreasing order, from noise to data",
+        ),
+        (
+            "sample: {grid: {tabulated: [[1.5, 0.1]]}}",
+            "5: sample.grid.tabulated[0][0]: the grid ends at the time 1.5, and the process at 1; \
+             find a grid for this process with `ornstein grid`, or write its ends",
+        ),
+        (
             "sample: {grid: {karras: {rho: 1.0e-300}}}",
             "5: sample.grid: with 20 steps the time NaN comes after 1; take fewer steps, or another grid",
         ),

@@ -30,7 +30,7 @@ pub(in crate::experiment::stage) fn clouds(
     store: &Store,
     observer: &dyn Observer,
 ) -> Vec<Cloud> {
-    let comparison = Subject::new(plan, spec, observer);
+    let comparison = Subject::new(plan, &spec.metrics, spec.count(plan.spec.sample.count), observer);
     let common = subject(plan, model, comparison.count);
     let (jobs, _) = jobs(plan, spec, &Only::default());
     let cloud = |job: &super::Job| {

@@ -22,7 +22,8 @@ pub use store::Store;
 pub use verdict::{Contest, Standings};
 pub(super) use verdict::{best, metric};
 
-use self::repeat::{Outcome, Repeat, Subject, flow_of};
+use self::repeat::{Outcome, flow_of};
+pub(in crate::experiment) use self::repeat::{Repeat, Subject};
 use self::store::{Known, subject};
 use super::tick;
 use crate::error::{Error, Result};
@@ -67,7 +68,7 @@ pub fn compare(
 ) -> Result<Comparison> {
     let (jobs, left_out) = jobs(plan, spec, only);
     left_out.iter().for_each(|line| observer.say(line));
-    let subject = Subject::new(plan, spec, observer);
+    let subject = Subject::new(plan, &spec.metrics, spec.count(plan.spec.sample.count), observer);
     let mut outcomes: Vec<Vec<Known>> = vec![Vec::new(); jobs.len() * spec.repeats];
     let missing = missing(&subject, model, &jobs, store, &mut outcomes);
     let (all, left) = (outcomes.len(), missing.iter().map(Vec::len).sum::<usize>());

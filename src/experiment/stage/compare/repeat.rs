@@ -10,9 +10,9 @@ use super::store::Known;
 use super::{Job, tick};
 use crate::data::Part;
 use crate::error::{Error, Result};
+use crate::experiment::choices::MetricSpec;
 use crate::experiment::observer::Observer;
 use crate::experiment::plan::{Choice, Plan};
-use crate::experiment::spec::CompareSpec;
 use crate::experiment::truth::{flow, laws, truth};
 use crate::metric::{Diagonal, Metric, Need, Question, Start, Target, Truth};
 use crate::score::Model;
@@ -21,13 +21,13 @@ use crate::tensor;
 use crate::threads::Workers;
 
 /// What all repeats share.
-pub(super) struct Subject<'a> {
-    pub plan: &'a Plan,
-    pub observer: &'a dyn Observer,
+pub(in crate::experiment) struct Subject<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) observer: &'a dyn Observer,
     /// How many samples.
-    pub count: usize,
+    pub(super) count: usize,
     /// The name of each metric, and the metric with its settings as JSON.
-    pub names: Vec<(String, String)>,
+    pub(super) names: Vec<(String, String)>,
     metrics: Vec<Box<dyn Metric>>,
     truth: Truth,
     /// The tolerance of the probability flow, if a metric needs it.
@@ -45,8 +45,14 @@ type LawKey = (String, Option<usize>);
 type Laws = Option<Arc<[Diagonal; 2]>>;
 
 impl<'a> Subject<'a> {
-    pub fn new(plan: &'a Plan, spec: &CompareSpec, observer: &'a dyn Observer) -> Self {
-        let metrics: Vec<Box<dyn Metric>> = spec.metrics.iter().map(|metric| metric.build()).collect();
+    /// What some metrics need to know.
+    pub(in crate::experiment) fn new(
+        plan: &'a Plan,
+        specs: &[MetricSpec],
+        count: usize,
+        observer: &'a dyn Observer,
+    ) -> Self {
+        let metrics: Vec<Box<dyn Metric>> = specs.iter().map(|metric| metric.build()).collect();
         let (mut tolerance, mut which) = (None, None);
         for need in metrics.iter().filter_map(|metric| metric.needs()) {
             match need {
@@ -55,12 +61,12 @@ impl<'a> Subject<'a> {
                 Need::Density | Need::Modes => {}
             }
         }
-        let json = |metric| serde_json::to_string(metric).expect("settings are plain data");
-        let names = metrics.iter().zip(&spec.metrics).map(|(metric, spec)| (metric.name().into(), json(spec)));
+        let json = |metric: &MetricSpec| serde_json::to_string(metric).expect("settings are plain data");
+        let names = metrics.iter().zip(specs).map(|(metric, spec)| (metric.name().into(), json(spec)));
         Subject {
             plan,
             observer,
-            count: spec.count.unwrap_or(plan.spec.sample.count),
+            count,
             names: names.collect(),
             metrics,
             truth: truth(plan.data()),
@@ -71,7 +77,7 @@ impl<'a> Subject<'a> {
     }
 
     /// Everything that determines the outcome of a job in a repeat but the metrics, as one line.
-    pub fn key(&self, common: &serde_json::Value, job: &Job, repeat: usize) -> String {
+    pub(super) fn key(&self, common: &serde_json::Value, job: &Job, repeat: usize) -> String {
         let run = job.choice.map(|choice| {
             let sampler = self.sampler(&choice, job, seed(self.plan, repeat));
             json!({
@@ -85,11 +91,11 @@ impl<'a> Subject<'a> {
     }
 
     /// Whether what is known of a run answers every metric.
-    pub fn is_answered(&self, known: &[Known]) -> bool {
+    pub(super) fn is_answered(&self, known: &[Known]) -> bool {
         self.names.iter().all(|(_, key)| known.iter().any(|known| known.metric == *key))
     }
 
-    pub fn sampler(&self, choice: &Choice, job: &Job, seed: u64) -> Sampler {
+    pub(super) fn sampler(&self, choice: &Choice, job: &Job, seed: u64) -> Sampler {
         self.plan.sampler(choice, job.steps.unwrap_or(1), seed).expect("the experiment was checked")
     }
 }
@@ -100,9 +106,10 @@ pub(super) fn seed(plan: &Plan, repeat: usize) -> u64 {
 }
 
 /// What all runs of one repeat share: x_T, the seed of the noise, and what to compare with.
-pub(super) struct Repeat<'a> {
+pub(in crate::experiment) struct Repeat<'a> {
     subject: &'a Subject<'a>,
     number: usize,
+    seed: u64,
     /// A tensor may go from thread to thread, but two may not look at it at once.
     init: Mutex<Tensor>,
     reference: Array2<f64>,
@@ -115,7 +122,7 @@ pub(super) struct Repeat<'a> {
 pub(super) fn flow_of(repeat: &mut Repeat, model: &dyn Model, job: &Job) -> Result<Option<usize>> {
     let Subject { plan, tolerance, observer, .. } = *repeat.subject;
     let (Some(tolerance), Some(choice)) = (tolerance, job.choice) else { return Ok(None) };
-    let sampler = repeat.subject.sampler(&choice, job, seed(plan, repeat.number));
+    let sampler = repeat.subject.sampler(&choice, job, repeat.seed);
     if plan.draws_noise(&sampler) {
         return Ok(None);
     }
@@ -145,11 +152,35 @@ fn shown(x: &Tensor) -> i64 {
 const WARM: i64 = 64;
 
 impl<'a> Repeat<'a> {
-    pub fn new(subject: &'a Subject<'a>, number: usize) -> Self {
+    pub(super) fn new(subject: &'a Subject<'a>, number: usize) -> Self {
+        let seed = seed(subject.plan, number);
+        Repeat { number, ..Repeat::of(subject, seed, (number * subject.count) as u64) }
+    }
+
+    /// With x_T and noise of a seed, and the reference data from a place in their stream on.
+    pub(in crate::experiment) fn of(subject: &'a Subject<'a>, seed: u64, first: u64) -> Self {
         let Subject { plan, count, .. } = *subject;
-        let init = prior(&*plan.sde, seed(plan, number), count, &plan.data().shape(), plan.options());
-        let reference = tensor::to_rows(&plan.reference((number * count) as u64, count));
-        Repeat { subject, number, init: Mutex::new(init), reference, flows: Vec::new() }
+        let init = prior(&*plan.sde, seed, count, &plan.data().shape(), plan.options());
+        let reference = tensor::to_rows(&plan.reference(first, count));
+        Repeat { subject, number: 0, seed, init: Mutex::new(init), reference, flows: Vec::new() }
+    }
+
+    /// How bad a solver's steps are by the first of the metrics; NaN if the run diverges.
+    pub(in crate::experiment) fn error(&mut self, model: &dyn Model, choice: Choice, steps: usize) -> Result<f64> {
+        let Subject { plan, metrics, which, .. } = self.subject;
+        let (metric, workers) = (&metrics[0], &plan.compute.workers);
+        let job = Job { label: String::new(), choice: Some(choice), budget: None, steps: Some(steps) };
+        if which.is_some() {
+            // No samples are needed where the laws are known, and none of two grids may be taken for the other.
+            let laws = self.new_laws(&self.subject.sampler(&choice, &job, self.seed), workers)?;
+            let nothing = Array2::zeros((1, 1));
+            let laws = laws.as_ref().map(|laws| laws.each_ref());
+            let question = Question { laws, ..Question::new(nothing.view(), nothing.view()) };
+            return Ok(if laws.is_some() { metric.measure(&question).value } else { f64::NAN });
+        }
+        let flow = flow_of(self, model, &job)?;
+        let (known, _) = self.measure(&job, flow, model, workers, &mut true)?;
+        Ok(known.first().and_then(|known| known.value).map_or(f64::NAN, |value| metric.best().loss(value)))
     }
 
     fn init(&self) -> Tensor {
@@ -158,7 +189,7 @@ impl<'a> Repeat<'a> {
 
     /// Makes the run of a job on some threads, and asks every metric about it. In the first repeat its first samples come
     /// too.
-    pub fn measure(
+    pub(super) fn measure(
         &self,
         job: &Job,
         flow: Option<usize>,
@@ -173,7 +204,7 @@ impl<'a> Repeat<'a> {
             let other = plan.measured(Part::Training, first, count);
             return Ok((self.answers((0.0, 0.0), Some(&other), None, None, workers), None));
         };
-        let sampler = self.subject.sampler(&choice, job, seed(plan, self.number));
+        let sampler = self.subject.sampler(&choice, job, self.seed);
         let laws = self.laws(&sampler, job, workers)?;
         let init = self.init();
         if !std::mem::replace(warm, true) {
@@ -202,16 +233,21 @@ impl<'a> Repeat<'a> {
 
     /// The laws of what a run makes and of what it should, if a metric asks.
     fn laws(&self, sampler: &Sampler, job: &Job, workers: &Workers) -> Result<Laws> {
-        let Subject { plan, which: Some(which), observer, laws: known, .. } = self.subject else { return Ok(None) };
+        let Subject { which: Some(_), laws: known, .. } = self.subject else { return Ok(None) };
         let known = || known.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let key = (job.label.clone(), job.steps);
         if let Some((_, laws)) = known().iter().find(|(known, _)| *known == key) {
             return Ok(laws.clone());
         }
-        let tick = tick(*observer);
-        let laws = workers.install(|| laws(plan, sampler, *which, &|| tick(0)))?.map(Arc::new);
+        let laws = self.new_laws(sampler, workers)?.map(Arc::new);
         known().push((key, laws.clone()));
         Ok(laws)
+    }
+
+    fn new_laws(&self, sampler: &Sampler, workers: &Workers) -> Result<Option<[Diagonal; 2]>> {
+        let Subject { plan, which: Some(which), observer, .. } = *self.subject else { return Ok(None) };
+        let tick = tick(observer);
+        workers.install(|| laws(plan, sampler, which, &|| tick(0)))
     }
 
     /// What each metric says of the samples `x`: NaN where there are none, nothing where it lacks what it needs.

@@ -87,7 +87,7 @@ pub fn sources(
     if plan.data().law().is_none() {
         return Ok(Vec::new());
     }
-    let comparison = Subject::new(plan, spec, observer);
+    let comparison = Subject::new(plan, &spec.metrics, spec.count(plan.spec.sample.count), observer);
     let count = comparison.count.min(MOST);
     let common = json!({ "sources": subject(plan, model, count) });
     // Those that choose their own steps among them; the floor is no solver.

@@ -26,7 +26,8 @@ use crate::tensor;
 /// nothing ever has to be declared out of date; what has changed is simply not there.
 #[derive(Clone, Debug)]
 pub struct Store {
-    folder: PathBuf,
+    /// None keeps nothing.
+    folder: Option<PathBuf>,
     /// Whether what is there may be used.
     fresh: bool,
 }
@@ -46,7 +47,12 @@ pub(super) struct Known {
 impl Store {
     /// The cells in a folder, which need not exist yet.
     pub fn new(folder: PathBuf) -> Self {
-        Store { folder, fresh: false }
+        Store { folder: Some(folder), fresh: false }
+    }
+
+    /// A store that keeps nothing.
+    pub fn nowhere() -> Self {
+        Store { folder: None, fresh: true }
     }
 
     /// The same folder, of which nothing is read: everything will be measured anew.
@@ -65,12 +71,12 @@ impl Store {
     /// # Errors
     /// When it cannot be written.
     pub(super) fn keep(&self, key: &str, known: &[Known]) -> Result<()> {
-        fs::create_dir_all(&self.folder).map_err(|source| Error::Unwritable { path: self.folder.clone(), source })?;
+        let Some(path) = self.ready(key, "csv")? else { return Ok(()) };
         let other = |old: &Known| known.iter().all(|known| known.metric != old.metric);
         let others = self.read(key).into_iter().filter(other);
         let mut text = format!("# {key}\n").into_bytes();
         text.extend(csv_of(&known.iter().cloned().chain(others).collect::<Vec<_>>()));
-        write_whole(&self.path(key, "csv"), &text)
+        write_whole(&path, &text)
     }
 
     /// Keeps the first samples `[N, D]` of a run, to be looked at, beside what was measured.
@@ -78,24 +84,31 @@ impl Store {
     /// # Errors
     /// When they cannot be written.
     pub(super) fn keep_points(&self, key: &str, points: &Tensor) -> Result<()> {
-        fs::create_dir_all(&self.folder).map_err(|source| Error::Unwritable { path: self.folder.clone(), source })?;
-        write_npy(&self.path(key, "npy"), &points.to_kind(Kind::Float))
+        let Some(path) = self.ready(key, "npy")? else { return Ok(()) };
+        write_npy(&path, &points.to_kind(Kind::Float))
     }
 
     /// The samples of a run that were kept, if any were.
     pub(super) fn points(&self, key: &str) -> Option<Array2<f64>> {
-        read_npy(&self.path(key, "npy")).ok()?.into_dimensionality().ok()
+        read_npy(&self.path(key, "npy")?).ok()?.into_dimensionality().ok()
     }
 
     fn read(&self, key: &str) -> Vec<Known> {
-        let Ok(text) = fs::read(self.path(key, "csv")) else { return Vec::new() };
+        let Some(Ok(text)) = self.path(key, "csv").map(fs::read) else { return Vec::new() };
         let mut reader = csv::ReaderBuilder::new().comment(Some(b'#')).from_reader(&text[..]);
         reader.deserialize().collect::<Result<_, _>>().unwrap_or_default()
     }
 
-    fn path(&self, key: &str, extension: &str) -> PathBuf {
+    /// A file to write, in a folder that is there.
+    fn ready(&self, key: &str, extension: &str) -> Result<Option<PathBuf>> {
+        let (Some(folder), Some(path)) = (&self.folder, self.path(key, extension)) else { return Ok(None) };
+        fs::create_dir_all(folder).map_err(|source| Error::Unwritable { path: folder.clone(), source })?;
+        Ok(Some(path))
+    }
+
+    fn path(&self, key: &str, extension: &str) -> Option<PathBuf> {
         let digest: String = Sha256::digest(key).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        self.folder.join(format!("{digest}.{extension}"))
+        Some(self.folder.as_ref()?.join(format!("{digest}.{extension}")))
     }
 }
 
@@ -164,7 +177,7 @@ mod tests {
         store.keep("a", std::slice::from_ref(&other)).expect("writable");
         assert_eq!(store.find("a").len(), 2);
         assert_eq!(store.find("a")[0], Known { standard_error: store.find("a")[0].standard_error, ..other.clone() });
-        fs::write(store.path("a", "csv"), b"# a\nmetric,nfe\n1,2,3\n").expect("writable");
+        fs::write(store.path("a", "csv").expect("a folder"), b"# a\nmetric,nfe\n1,2,3\n").expect("writable");
         assert!(store.find("a").is_empty());
     }
 }
