@@ -16,7 +16,7 @@ pub struct SignificanceMatrix {
     pub competitors: Vec<String>,
     /// The mean value of each, which sets the order; one that is missing or not finite stands last, as diverged.
     pub values: Vec<f64>,
-    /// The differences of pairs of them, as [`rank`](crate::statistics::rank) finds them.
+    /// The differences of pairs of them, as [`rank`](crate::statistics::rank()) finds them.
     pub pairs: Vec<Pair>,
 }
 

@@ -9,7 +9,7 @@
 //! | how large is a mean, or a mean difference? | [`interval`]: the studentised bootstrap | Efron 1982; Hall 1988 |
 //! | is a difference real? | [`Paired`]: the t test of paired differences | Student 1908 |
 //! | and among many? | [`holm`]: adjusted p-values | Holm 1979 |
-//! | which competitor is best, and which may be? | [`rank`] | subset selection, Gupta 1965 |
+//! | which competitor is best, and which may be? | [`rank()`] | subset selection, Gupta 1965 |
 //!
 //! `tests/statistics.rs` simulates comparisons whose truth is known, and counts.
 

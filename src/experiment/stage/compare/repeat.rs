@@ -264,13 +264,13 @@ impl<'a> Repeat<'a> {
         let flow = flow.map(|flow| self.flows[flow].1.view());
         let laws = laws.map(|laws| laws.each_ref());
         let question = Question { x: samples.view(), data: self.reference.view(), truth, flow, laws };
-        let answer = |(metric, (_, key)): (&Box<dyn Metric>, &(String, String))| {
+        let answer = |metric: &dyn Metric, key: &str| {
             let told = metric.needs().is_none_or(|need| question.has(need));
             let estimate = x.filter(|_| told).map(|_| workers.install(|| metric.measure(&question)));
             let value = told.then(|| estimate.map_or(f64::NAN, |estimate| estimate.value));
             let standard_error = estimate.map_or(f64::NAN, |estimate| estimate.standard_error);
-            Known { metric: key.clone(), nfe, seconds, value, standard_error }
+            Known { metric: key.to_owned(), nfe, seconds, value, standard_error }
         };
-        metrics.iter().zip(names).map(answer).collect()
+        metrics.iter().zip(names).map(|(metric, (_, key))| answer(&**metric, key)).collect()
     }
 }
