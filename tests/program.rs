@@ -151,7 +151,8 @@ fn run_leaves_all_that_a_run_is() {
     check_report(
         &place,
         run,
-        &[&QUALITY[..], &["loss", "levels", "samples", "solvers", "trajectories", "score"]].concat(),
+        &[&QUALITY[..], &["loss", "levels", "calibration", "grids", "samples", "solvers", "trajectories", "score"]]
+            .concat(),
     );
 
     assert_eq!(json["train"]["steps"], 40);
@@ -186,11 +187,15 @@ fn exact_experiments_need_no_training() {
     assert_eq!(place.read_npy("run/samples.npy").shape(), [8, 2]);
     assert!(!place.path("run/metrics.csv").exists() && !place.path("run/checkpoints").exists());
     check_comparison(&place, "run/compare.csv");
-    check_report(&place, "run", &[&QUALITY[..], &["samples", "solvers", "trajectories", "score"]].concat());
+    check_report(
+        &place,
+        "run",
+        &[&QUALITY[..], &["sources", "grids", "samples", "solvers", "trajectories", "score"]].concat(),
+    );
     // Data on a line have no picture in the plane, and need none.
     let line = "data={gaussian: {mean: [0.5], spectrum: [1.0]}}";
     place.run(&["run", "exact.yaml", "--out", "line", "--set", line, "-q"]).ok();
-    check_report(&place, "line", &QUALITY);
+    check_report(&place, "line", &[&QUALITY[..], &["sources", "grids"]].concat());
 }
 
 #[test]
