@@ -89,7 +89,7 @@ pub(super) fn summary(plan: &Plan, comparison: Option<&Comparison>) -> String {
         let of = |budget: usize| number(value(entry, budget));
         match first == last {
             true => format!("{entry} at {first} evaluations ({}{})", of(first), equals(contests[0])),
-            false => format!("{entry} from {first} to {last} ({} to {}{})", of(first), of(last), equals(contests[0])),
+            false => format!("{entry} from {first} to {last} evaluations ({} to {})", of(first), of(last)),
         }
     };
     let floor = summaries.iter().find(|s| s.metric == standings.metric && s.entry == FLOOR);
@@ -99,12 +99,12 @@ pub(super) fn summary(plan: &Plan, comparison: Option<&Comparison>) -> String {
         true => description,
         false => {
             let clauses = spans.iter().map(clause).collect::<Vec<_>>().join("; ");
-            format!("{description}The best {}: {clauses}.{floor}", label(&standings.metric))
+            format!("{description}Best by {}: {clauses}.{floor}", label(&standings.metric))
         }
     }
 }
 
-/// Those that cannot be told from the best; or how far behind the next one is.
+/// Those that cannot be told from the best.
 fn equals(contest: &Contest) -> String {
     let Some(best) = contest.ranking.best else { return String::new() };
     let others = (0..contest.entries.len()).filter(|&other| other != best);
