@@ -33,6 +33,11 @@ pub fn normals(stream: Stream, first: u64, draw: u32, like: &Tensor) -> Tensor {
     from_f64(values, &like.size(), (like.kind(), like.device()))
 }
 
+/// The kind for work in which small differences show: float64, which Metal does not have.
+pub fn finest(device: Device) -> Kind {
+    if device == Device::Mps { Kind::Float } else { Kind::Double }
+}
+
 /// Host numbers, row-major, as a tensor of `shape`.
 pub fn from_f64(values: Vec<f64>, shape: &[i64], (kind, device): (Kind, Device)) -> Tensor {
     let tensor = match kind {

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use serde_json::json;
-use tch::{Device, Kind};
 
 use super::session::Session;
 use super::terminal::Terminal;
@@ -13,6 +12,7 @@ use crate::experiment::{
     Choice, GridFound, GridMethodSpec, GridSearch, MetricSpec, Observer, SolverSpec, choice, default_error,
 };
 use crate::file;
+use crate::tensor;
 
 /// Find time grids for a solver, its budgets and a model, and try them on seeds that the search has not seen.
 #[derive(Debug, clap::Args)]
@@ -74,11 +74,6 @@ pub struct Grid {
     checkpoint: Option<PathBuf>,
 }
 
-/// The kind in which small differences of errors show. Metal has no float64.
-fn finest(device: Device) -> Kind {
-    if device == Device::Mps { Kind::Float } else { Kind::Double }
-}
-
 /// Budgets beyond this are no search for a grid any more: a search has as many unknowns.
 const MOST_STEPS: usize = 200;
 
@@ -86,7 +81,7 @@ impl Grid {
     /// Runs the verb.
     pub fn run(&self) -> Result<()> {
         let mut session = Session::new(&self.shared)?;
-        session.plan.compute.kind = finest(session.plan.compute.device);
+        session.plan.compute.kind = tensor::finest(session.plan.compute.device);
         let (plan, terminal) = (&session.plan, &session.terminal);
         let sample = &plan.spec.sample;
         let solver: SolverSpec = match &self.solver {

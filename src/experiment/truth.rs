@@ -87,7 +87,7 @@ pub fn exact_flow(
     tick: &(dyn Fn(usize) -> Result<()> + Sync),
 ) -> Result<Array2<f64>> {
     let law = plan.data().law().expect("data with an exact denoiser");
-    let exact = Exact::new(law, plan.sde.clone(), (precise(init), init.device()));
+    let exact = Exact::new(law, plan.sde.clone(), (tensor::finest(init.device()), init.device()));
     end(plan, &exact, init, schedule, tick)
 }
 
@@ -102,12 +102,9 @@ fn end(
     let solver = Dopri5 { rtol: Some(tolerance.rtol), atol: Some(tolerance.atol) };
     let (seed, chunk) = (plan.spec.seed, plan.spec.sample.chunk);
     let sampler = Sampler { method: solver.into(), schedule, noise: NoiseSource::Fresh, seed, chunk };
-    Ok(tensor::to_rows(&sampler.run(model, &init.to_kind(precise(init)), &plan.compute.workers, tick)?.x))
-}
-
-/// float64, which Metal does not have.
-fn precise(init: &Tensor) -> Kind {
-    if init.device() == Device::Mps { Kind::Float } else { Kind::Double }
+    Ok(tensor::to_rows(
+        &sampler.run(model, &init.to_kind(tensor::finest(init.device())), &plan.compute.workers, tick)?.x,
+    ))
 }
 
 /// The law of what a sampler makes of Gaussian data with the exact score, and of what it should make; none of a sampler

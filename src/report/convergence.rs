@@ -1,6 +1,6 @@
 //! Errors against numbers of steps, with guides for the eye.
 
-use super::axis::{Axis, Scale, extent};
+use super::axis::extent;
 use super::canvas::{Align, Canvas, Label, Stroke};
 use super::figure::Figure;
 use super::panels::Sheet;
@@ -55,20 +55,8 @@ impl ConvergencePanels {
     }
 
     fn sheet(&self) -> Sheet<'_> {
-        let limits = self.ends().map(|(low, high)| {
-            let axis = Axis::log(low, high);
-            (axis.low, axis.high)
-        });
-        Sheet {
-            title: &self.title,
-            panels: self.panels.iter().map(|panel| panel.title.as_str()).collect(),
-            x_label: "steps",
-            y_label: &self.y_label,
-            limits,
-            scale: Scale::Log,
-            equal: false,
-            bar: None,
-        }
+        let titles = self.panels.iter().map(|panel| panel.title.as_str()).collect();
+        Sheet::log(&self.title, titles, ["steps", &self.y_label], self.ends().map(Some))
     }
 
     fn legend(&self) -> Legend {

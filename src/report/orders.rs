@@ -1,10 +1,10 @@
 //! Orders of convergence as fitted to errors.
 
-use super::axis::{Axis, Scale, extent};
+use super::axis::extent;
 use super::canvas::{Align, Canvas, Label, Stroke};
 use super::figure::Figure;
 use super::panels::Sheet;
-use super::plot::{Legend, Plot, Sample, nothing};
+use super::plot::{Legend, Plot, Sample};
 use super::theme::{LINE, MARGIN, Mark, NOTE, PALETTE, Style, rgb};
 use crate::statistics::Interval;
 
@@ -138,20 +138,8 @@ impl OrderFits {
     fn sheet(&self) -> Sheet<'_> {
         let points: Vec<(f64, f64)> = self.panels.iter().flat_map(OrderPanel::drawn).collect();
         let ends = [extent(points.iter().map(|point| point.0)), extent(points.iter().map(|point| point.1))];
-        let limits = ends.map(|ends| {
-            let axis = ends.map_or(nothing(Scale::Log), |(low, high)| Axis::log(low, high));
-            (axis.low, axis.high)
-        });
-        Sheet {
-            title: &self.title,
-            panels: self.panels.iter().map(|panel| panel.title.as_str()).collect(),
-            x_label: &self.x_label,
-            y_label: &self.y_label,
-            limits,
-            scale: Scale::Log,
-            equal: false,
-            bar: None,
-        }
+        let titles = self.panels.iter().map(|panel| panel.title.as_str()).collect();
+        Sheet::log(&self.title, titles, [&self.x_label, &self.y_label], ends)
     }
 
     fn legend(&self) -> Legend {

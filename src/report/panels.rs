@@ -3,7 +3,7 @@
 use super::axis::{Axis, Scale, extent, quantile};
 use super::canvas::{Align, Canvas, Label, Place, Rect};
 use super::font::Face;
-use super::plot::{ColorBar, Furniture, Plot};
+use super::plot::{ColorBar, Furniture, Plot, nothing};
 use super::theme::{AXIS, LABEL, MARGIN, NOTE, PAPER, TITLE, fade};
 
 /// The widths of panels in rows of one, two, three and four.
@@ -63,6 +63,22 @@ pub(crate) struct Sheet<'a> {
     /// Whether a unit is as long on one axis as on the other.
     pub(crate) equal: bool,
     pub(crate) bar: Option<ColorBar<'a>>,
+}
+
+impl<'a> Sheet<'a> {
+    /// Panels that share logarithmic axes, which hold what lies between the ends along both.
+    pub(crate) fn log(
+        title: &'a str,
+        panels: Vec<&'a str>,
+        [x_label, y_label]: [&'a str; 2],
+        ends: [Option<(f64, f64)>; 2],
+    ) -> Self {
+        let limits = ends.map(|ends| {
+            let axis = ends.map_or(nothing(Scale::Log), |(low, high)| Axis::log(low, high));
+            (axis.low, axis.high)
+        });
+        Sheet { title, panels, x_label, y_label, limits, scale: Scale::Log, equal: false, bar: None }
+    }
 }
 
 impl Sheet<'_> {

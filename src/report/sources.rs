@@ -1,6 +1,6 @@
 //! Where the error of samples comes from.
 
-use super::axis::{Axis, Scale, extent};
+use super::axis::extent;
 use super::canvas::{Canvas, Stroke};
 use super::figure::Figure;
 use super::panels::Sheet;
@@ -121,20 +121,8 @@ impl ErrorSources {
         let all = points.iter().map(|point| point.1).chain(self.sources().filter_map(Source::constant));
         let least = totals.map_or(0.0, |(low, _)| low / DEPTH);
         let y = extent(all.filter(|value| *value >= least));
-        let limits = [x, y].map(|ends| {
-            let axis = ends.map_or(super::plot::nothing(Scale::Log), |(low, high)| Axis::log(low, high));
-            (axis.low, axis.high)
-        });
-        Sheet {
-            title: &self.title,
-            panels: self.panels.iter().map(|panel| panel.title.as_str()).collect(),
-            x_label: &self.x_label,
-            y_label: &self.y_label,
-            limits,
-            scale: Scale::Log,
-            equal: false,
-            bar: None,
-        }
+        let titles = self.panels.iter().map(|panel| panel.title.as_str()).collect();
+        Sheet::log(&self.title, titles, [&self.x_label, &self.y_label], [x, y])
     }
 
     /// The looks of what is drawn in any panel.

@@ -13,11 +13,11 @@
 
 use std::sync::Arc;
 
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
 use super::{Denoiser, Model};
 use crate::sde::{Kernel, Sde};
-use crate::tensor::each;
+use crate::tensor::{each, finest};
 
 /// The most weights w that are held at once (8 MiB in float64); batches above this number hold one each.
 pub const WEIGHTS: i64 = 1 << 20;
@@ -41,7 +41,7 @@ pub struct Empirical {
 impl Empirical {
     /// The denoiser of the points `[N, …]`, N ≥ 1, under `sde`, on a device.
     pub fn new(points: &Tensor, sde: Arc<dyn Sde>, device: Device) -> Self {
-        let kind = if device == Device::Mps { Kind::Float } else { Kind::Double };
+        let kind = finest(device);
         let points = points.reshape([points.size()[0], -1]).to_device(device).to_kind(kind);
         let mean = points.mean_dim([0i64].as_slice(), false, kind);
         let points = points - &mean;
@@ -128,6 +128,7 @@ mod tests {
     use crate::rng::{Purpose, Stream};
     use crate::sde::Edm;
     use crate::tensor::normals;
+    use tch::Kind;
 
     const DOUBLE: (Kind, Device) = (Kind::Double, Device::Cpu);
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -68,10 +69,7 @@ impl Comparison {
     /// # Errors
     /// When it is missing or not what this program writes.
     pub fn read(path: &Path) -> Result<Self> {
-        let remedy = "run `ornstein compare` again";
-        let problem = |e: csv::Error| Error::file(path, e.to_string(), remedy);
-        let mut reader = csv::Reader::from_path(path).map_err(problem)?;
-        Ok(Comparison { cells: reader.deserialize().collect::<Result<_, _>>().map_err(problem)? })
+        Ok(Comparison { cells: read_csv(path)? })
     }
 
     /// Writes `compare.csv`.
@@ -136,6 +134,13 @@ impl Summary {
             interval: if several { student(&values) } else { around },
         }
     }
+}
+
+/// The records of a file that `ornstein compare` writes.
+pub(super) fn read_csv<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
+    let problem = |e: csv::Error| Error::file(path, e.to_string(), "run `ornstein compare` again");
+    let mut reader = csv::Reader::from_path(path).map_err(problem)?;
+    reader.deserialize().collect::<Result<_, _>>().map_err(problem)
 }
 
 /// Flat records as CSV with a header.

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tch::{Kind, Tensor};
 
-use super::cell::csv_of;
+use super::cell::{csv_of, read_csv};
 use super::only::Only;
 use super::repeat::{Subject, seed};
 use super::store::{Known, Store, subject};
@@ -130,9 +130,7 @@ impl Sources {
     /// # Errors
     /// When it is not what this program writes.
     pub fn read(path: &Path) -> Result<Vec<Sources>> {
-        let problem = |e: csv::Error| Error::file(path, e.to_string(), "run `ornstein compare` again");
-        let mut reader = csv::Reader::from_path(path).map_err(problem)?;
-        reader.deserialize().collect::<Result<_, _>>().map_err(problem)
+        read_csv(path)
     }
 
     /// Writes `sources.csv`.
