@@ -51,10 +51,10 @@ pub fn sweep(folder: &Path) {
     }
 }
 
-/// Where a file is written before it is moved into place.
+/// Where a file is written before it is moved into place: two processes may write the same file, and the last one wins.
 fn partial(path: &Path) -> PathBuf {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("file");
-    path.with_file_name(format!(".{name}.partial"))
+    path.with_file_name(format!(".{name}.{}.partial", std::process::id()))
 }
 
 /// The right to work in a folder; the operating system takes it back when the process ends, however it ends.

@@ -297,7 +297,7 @@ fn orders_are_measured_and_judged() {
     let unknown = silent_refusal(&place, &["orders", "--sde", "{vp: {beta: 3}}"]);
     assert!(unknown.starts_with("error: --sde {vp: {beta: 3}}: unknown key `beta` (vp); did you mean"), "{unknown}");
     let explicit = silent_refusal(&place, &["orders", "--grid", "{explicit: [1, 0.1]}"]);
-    assert!(explicit.contains("write uniform, log_snr, karras or quadratic"), "{explicit}");
+    assert!(explicit.contains("write uniform, log_snr, karras, quadratic or rectified"), "{explicit}");
 }
 
 #[test]

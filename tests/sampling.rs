@@ -13,8 +13,8 @@ use ornstein::score::{Denoiser, Eval, Model};
 use ornstein::sde::{Edm, Sde, Vp};
 use ornstein::solve::{
     About, AnnealedLangevin, Context, Corrector, Ddim, Dopri5, Dpmpp2m, EdmHeun, EulerMaruyama, Grid, Karras, Langevin,
-    LangevinVariant, LogSnr, Method, NoiseSource, Order, Quadratic, ReverseDiffusion, Sampler, Schedule, Solver, Step,
-    Tolerance, UniformGrid, prior,
+    LangevinVariant, LogSnr, Method, NoiseSource, Order, Quadratic, Rectified, ReverseDiffusion, Sampler, Schedule,
+    Solver, Step, Tolerance, UniformGrid, prior,
 };
 use ornstein::tensor::{normals, to_array};
 use ornstein::threads::Workers;
@@ -130,11 +130,12 @@ fn evaluations_are_counted() {
 #[test]
 fn every_solver_runs_on_every_process_and_grid() {
     let (mean, std) = (0.5, 0.5);
-    let grids: [(&str, &dyn Grid); 4] = [
+    let grids: [(&str, &dyn Grid); 5] = [
         ("log_snr", &LogSnr {}),
         ("karras", &Karras::default()),
         ("uniform", &UniformGrid {}),
         ("quadratic", &Quadratic {}),
+        ("rectified", &Rectified {}),
     ];
     for Process { name, sde } in processes() {
         let exact = Exact::new(&Law::spectrum(&[mean; 16], &[std * std; 16]), sde.clone(), DOUBLE);

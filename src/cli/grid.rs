@@ -12,6 +12,7 @@ use crate::experiment::{
     Choice, GridFound, GridMethodSpec, GridSearch, MetricSpec, Observer, SolverSpec, choice, default_error,
 };
 use crate::file;
+use crate::statistics::Interval;
 use crate::tensor;
 
 /// Find time grids for a solver, its budgets and a model, and try them on seeds that the search has not seen.
@@ -185,9 +186,9 @@ impl Grid {
             plan.hash(),
             plan.spec.seed,
             written(json!(search.error)),
-            match found.iter().any(|found| found.held_out.p.is_some()) {
-                true => format!("{} samples of each of {} held-out seeds", self.count, self.repeats),
-                false => "exact".to_owned(),
+            match found.iter().all(|found| found.exact) {
+                true => "exact".to_owned(),
+                false => format!("{} samples of each of {} held-out seeds", self.count, self.repeats),
             },
         );
         table(found).lines().for_each(|line| text += &format!("# {line}\n"));
@@ -211,14 +212,13 @@ fn table(found: &[GridFound]) -> String {
         "{:>11}  {:>5}  {:>10}  {:>10}  {:>24}  {:>8}  {:>8}\n",
         "evaluations", "steps", "default", "found", "ratio [95 %]", "p", "seconds"
     );
-    for GridFound { budget, steps, seconds, held_out, recommended, .. } in found {
-        let ratio = match (held_out.ratio, held_out.interval) {
-            (Some(ratio), Some((low, high))) => format!("{ratio:.3} [{low:.3}, {high:.3}]"),
-            (Some(ratio), None) => format!("{ratio:.3}"),
-            _ => "–".to_owned(),
+    for GridFound { budget, steps, seconds, before, after, held_out, exact, recommended, .. } in found {
+        let ratio = match held_out.ratio {
+            Some((ratio, _)) if *exact => format!("{ratio:.3}"),
+            Some((ratio, Interval { low, high })) => format!("{ratio:.3} [{low:.3}, {high:.3}]"),
+            None => "–".to_owned(),
         };
-        let p = held_out.p.map_or("exact".to_owned(), |p| format!("{p:.1e}"));
-        let (before, after) = (held_out.before, held_out.after);
+        let p = if *exact { "exact".to_owned() } else { format!("{:.1e}", held_out.less()) };
         let remark = if *recommended { "" } else { "  not recommended" };
         text += &format!(
             "{budget:>11}  {steps:>5}  {before:>10.4e}  {after:>10.4e}  {ratio:>24}  {p:>8}  {seconds:>8.1}{remark}\n"

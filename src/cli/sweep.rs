@@ -357,7 +357,11 @@ impl Cells {
 /// What produced a report of several runs.
 pub fn provenance<const N: usize>(more: [(&str, String); N]) -> Vec<(String, String)> {
     let words: Vec<String> = std::env::args().collect();
-    let about = [("ornstein", env!("CARGO_PKG_VERSION").to_owned()), ("libtorch", tensor::LIBTORCH.to_owned())];
+    let about = [
+        ("ornstein", env!("CARGO_PKG_VERSION").to_owned()),
+        ("sources", env!("ORNSTEIN_SOURCES").to_owned()),
+        ("libtorch", tensor::LIBTORCH.to_owned()),
+    ];
     let all = about.into_iter().chain(more).chain([("command", words.join(" "))]);
     all.map(|(key, value)| (key.to_owned(), value)).collect()
 }

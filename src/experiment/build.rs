@@ -192,12 +192,21 @@ impl GridSpec {
     /// An explicit time outside the span of the process, a tabulated grid for another span.
     pub fn times(&self, sde: &dyn Sde, steps: usize) -> Result<Vec<f64>, Fault> {
         match self {
-            GridSpec::Uniform(grid) => Ok(grid.times(sde, steps)),
-            GridSpec::LogSnr(grid) => Ok(grid.times(sde, steps)),
-            GridSpec::Karras(grid) => Ok(grid.times(sde, steps)),
-            GridSpec::Quadratic(grid) => Ok(grid.times(sde, steps)),
             GridSpec::Explicit(times) => times.times(sde).map_err(|fault| fault.under("explicit")),
             GridSpec::Tabulated(table) => table.times(sde, steps).map_err(|fault| fault.under("tabulated")),
+            placed => Ok(placed.rule().expect("times that are not written out").times(sde, steps)),
+        }
+    }
+
+    /// The rule that places any number of times; none where they are written out.
+    pub fn rule(&self) -> Option<&dyn Grid> {
+        match self {
+            GridSpec::Uniform(grid) => Some(grid),
+            GridSpec::LogSnr(grid) => Some(grid),
+            GridSpec::Karras(grid) => Some(grid),
+            GridSpec::Quadratic(grid) => Some(grid),
+            GridSpec::Rectified(grid) => Some(grid),
+            GridSpec::Explicit(_) | GridSpec::Tabulated(_) => None,
         }
     }
 }

@@ -250,6 +250,8 @@ choice! {
         karras => Karras(solve::Karras),
         /// Distances that shrink linearly towards the data.
         quadratic => Quadratic(solve::Quadratic),
+        /// Equal distances in the time of rectified flow.
+        rectified => Rectified(solve::Rectified),
         /// Times written out.
         explicit => Explicit(solve::Explicit),
         /// Grids of several numbers of steps, written out, as `ornstein grid` finds them.

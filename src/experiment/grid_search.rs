@@ -8,7 +8,6 @@ use tch::Kind;
 
 use super::choices::{GridMethodSpec, GridSpec, MetricSpec, SolverSpec};
 use super::observer::Observer;
-use super::paired::{Paired, paired};
 use super::plan::{Choice, Plan};
 use super::spec::{CompareSpec, Entry};
 use super::stage::{self, Only, Repeat, Store, Subject};
@@ -19,7 +18,8 @@ use crate::metric::Need;
 use crate::order::Axes;
 use crate::rng::{Purpose, Stream};
 use crate::score::Model;
-use crate::solve::{Grid, Karras, Method, Tabulated, prior};
+use crate::solve::{Grid, Karras, Method, Rectified, Tabulated, prior};
+use crate::statistics::{Paired, mean};
 use crate::tensor;
 
 /// What to find grids for.
@@ -52,8 +52,14 @@ pub struct GridFound {
     pub times: Vec<f64>,
     /// The seconds of the search.
     pub seconds: f64,
-    /// The errors on held-out seeds with the default grid (before) and with this one (after).
+    /// The mean error on held-out seeds with the default grid.
+    pub before: f64,
+    /// The mean error on the same seeds with this one.
+    pub after: f64,
+    /// Their difference, after − before.
     pub held_out: Paired,
+    /// Whether the trial is of exact errors, which no other seeds would change.
+    pub exact: bool,
     /// Whether this grid beats the default beyond chance.
     pub recommended: bool,
 }
@@ -226,7 +232,7 @@ impl GridSearch<'_> {
         }
     }
 
-    /// Grids from which to search: the default, two by hand, that of dynamic programming for a solver of the ODE, and that of
+    /// Grids from which to search: the default, three by hand, that of dynamic programming for a solver of the ODE, and that of
     /// the spectrum for data of one Gaussian.
     fn starts(&self, steps: usize, observer: &dyn Observer) -> Result<Vec<Vec<f64>>> {
         let sde = &*self.plan.sde;
@@ -236,14 +242,14 @@ impl GridSearch<'_> {
             false => None,
         };
         let own = self.choice.grid.times(sde, steps).map(|times| levels(sde, &times));
-        let karras = levels(sde, &Karras::default().times(sde, steps));
+        let by_hand = [&Karras::default() as &dyn Grid, &Rectified {}].map(|grid| levels(sde, &grid.times(sde, steps)));
         let mut starts: Vec<Vec<f64>> = Vec::new();
         let spectral = match self.gaussian() {
             // A solver that is not linear has none.
             Some(_) => GridSearch { method: &GridMethodSpec::Spectral(SPECTRAL), ..*self }.find(steps, &unseen).ok(),
             None => None,
         };
-        for start in own.into_iter().chain([equal(sde, steps), karras]).chain(dp).chain(spectral) {
+        for start in own.into_iter().chain([equal(sde, steps)]).chain(by_hand).chain(dp).chain(spectral) {
             let reaches = start.iter().all(|level| level.is_finite());
             let new = |other: &Vec<f64>| other.iter().zip(&start).any(|(a, b)| (a - b).abs() > 1e-9);
             if reaches && starts.iter().all(new) {
@@ -310,14 +316,13 @@ impl GridSearch<'_> {
         };
         let level = LEVEL / found.len() as f64;
         let judged = found.into_iter().map(|(budget, steps, times, seconds)| {
-            let pairs: Vec<(f64, f64)> = errors("before", budget).into_iter().zip(errors("after", budget)).collect();
+            let (before, after) = (errors("before", budget), errors("after", budget));
+            let held_out = if exact { Paired::exact(&after, &before) } else { Paired::sampled(&after, &before) };
+            let all = |of: &[f64]| of.iter().all(|error| error.is_finite());
             // A default that diverges is beaten by whatever does not.
-            let pairs: Vec<(f64, f64)> = pairs
-                .into_iter()
-                .map(|(before, after)| (if before.is_nan() { f64::MAX } else { before }, after))
-                .collect();
-            let held_out = paired(&pairs, exact);
-            GridFound { budget, steps, times, seconds, held_out, recommended: held_out.is_better(level) }
+            let recommended = all(&after) && (!all(&before) || held_out.less() <= level);
+            let (before, after) = (mean(&before).0, mean(&after).0);
+            GridFound { budget, steps, times, seconds, before, after, held_out, exact, recommended }
         });
         Ok(judged.collect())
     }

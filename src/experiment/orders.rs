@@ -81,33 +81,20 @@ impl SolverSpec {
     }
 }
 
-impl GridSpec {
-    /// The rule that places any number of times.
-    ///
-    /// # Errors
-    /// Times written out, which are of one number.
-    fn rule(&self) -> Result<&dyn Grid> {
-        match self {
-            GridSpec::Uniform(grid) => Ok(grid),
-            GridSpec::LogSnr(grid) => Ok(grid),
-            GridSpec::Karras(grid) => Ok(grid),
-            GridSpec::Quadratic(grid) => Ok(grid),
-            GridSpec::Explicit(_) | GridSpec::Tabulated(_) => Err(Error::argument(
-                format!("--grid {}", self.name()),
-                "an order needs grids of many numbers of steps",
-                "write uniform, log_snr, karras or quadratic",
-            )),
-        }
-    }
-}
-
 /// Measures a matrix, cell by cell, side by side on `workers`.
 ///
 /// # Errors
 /// A grid of one number of steps, an interrupt.
 pub fn measure_orders(matrix: &Matrix, workers: &Workers, observer: &dyn Observer) -> Result<Vec<OrderCell>> {
-    let grids: Vec<(&'static str, &dyn Grid)> =
-        matrix.grids.iter().map(|grid| Ok((grid.name(), grid.rule()?))).collect::<Result<_>>()?;
+    let mut grids = Vec::new();
+    for grid in &matrix.grids {
+        let Some(rule) = grid.rule() else {
+            let problem = "an order needs grids of many numbers of steps";
+            let remedy = "write uniform, log_snr, karras, quadratic or rectified";
+            return Err(Error::argument(format!("--grid {}", grid.name()), problem, remedy));
+        };
+        grids.push((grid.name(), rule));
+    }
     let total = matrix.solvers.len() * matrix.sdes.len() * grids.len();
     observer.begin("orders", total as u64);
     let cells = workers.install(|| {

@@ -23,6 +23,8 @@ pub struct RunDir {
 #[derive(Debug, Serialize)]
 struct Provenance<'a> {
     ornstein: &'a str,
+    /// The hash of the program's sources, as the build script takes it.
+    sources: &'a str,
     libtorch: &'a str,
     device: String,
     precision: String,
@@ -56,6 +58,7 @@ impl RunDir {
         let run = RunDir { path: path.clone() };
         let provenance = Provenance {
             ornstein: env!("CARGO_PKG_VERSION"),
+            sources: env!("ORNSTEIN_SOURCES"),
             libtorch: tensor::LIBTORCH,
             device: format!("{:?}", plan.compute.device).to_lowercase(),
             precision: format!("{:?}", plan.compute.kind).to_lowercase(),

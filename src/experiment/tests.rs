@@ -88,7 +88,7 @@ fn a_choice_is_a_word_or_a_map_with_one_key() {
     }
     let karras: GridSpec = serde_yaml::from_str("karras").unwrap();
     assert_eq!(karras, serde_yaml::from_str("{karras: {rho: 7}}").unwrap());
-    assert_eq!(GridSpec::NAMES, ["uniform", "log_snr", "karras", "quadratic", "explicit", "tabulated"]);
+    assert_eq!(GridSpec::NAMES, ["uniform", "log_snr", "karras", "quadratic", "rectified", "explicit", "tabulated"]);
     assert_eq!(karras.name(), "karras");
 }
 

@@ -81,6 +81,20 @@ impl Grid for Quadratic {
     }
 }
 
+/// Equal steps in κ/(1 + κ) = σ/(α + σ), the time of rectified flow (Liu et al. 2023) whatever the process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Rectified {}
+
+impl Grid for Rectified {
+    fn at(&self, sde: &dyn Sde, u: f64) -> f64 {
+        let (high, low) = ratios(sde);
+        let (high, low) = (high / (1.0 + high), low / (1.0 + low));
+        let time = high + u * (low - high);
+        sde.time_of_ratio(time / (1.0 - time))
+    }
+}
+
 /// κ at both ends of the span.
 fn ratios(sde: &dyn Sde) -> (f64, f64) {
     let span = sde.span();
@@ -201,6 +215,7 @@ impl Settings for Tabulated {
 impl Settings for UniformGrid {}
 impl Settings for LogSnr {}
 impl Settings for Quadratic {}
+impl Settings for Rectified {}
 
 impl Settings for Karras {
     fn check(&self) -> Result<(), Fault> {
@@ -244,7 +259,20 @@ mod tests {
     use approx::assert_relative_eq;
 
     use super::*;
-    use crate::sde::{Edm, Vp};
+    use crate::sde::{Edm, Flow, Vp};
+
+    /// Under its own process it is the uniform grid, and any other process has its levels there.
+    #[test]
+    fn the_rectified_grid_is_uniform_in_the_time_of_flow() {
+        let flow = Flow { t_min: 0.002 / 1.002, t_max: 80.0 / 81.0, ..Flow::default() };
+        let uniform = UniformGrid {}.times(&flow, 7);
+        let rectified = Rectified {};
+        let (own, levels) = (rectified.times(&flow, 7), rectified.times(&Edm::default(), 7));
+        for ((own, uniform), level) in own.iter().zip(&uniform).zip(&levels) {
+            assert_relative_eq!(own, uniform, max_relative = 1e-12);
+            assert_relative_eq!(flow.kernel(*own).ratio(), *level, max_relative = 1e-12);
+        }
+    }
 
     fn table(rows: &[&[f64]]) -> Tabulated {
         Tabulated(rows.iter().map(|row| row.to_vec()).collect())

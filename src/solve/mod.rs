@@ -60,7 +60,7 @@ pub use exp_adams::ExpAdams;
 pub use exponential::{Basis, Predict};
 pub use exponential_integrator::ExponentialIntegrator;
 pub use gotta_go_fast::GottaGoFast;
-pub use grid::{Explicit, Grid, Karras, LogSnr, Quadratic, Tabulated, UniformGrid};
+pub use grid::{Explicit, Grid, Karras, LogSnr, Quadratic, Rectified, Tabulated, UniformGrid};
 pub use integrator::{Integrator, Method, Point};
 pub use langevin::{AnnealedLangevin, Langevin, Variant as LangevinVariant};
 pub use motion::Motion;
