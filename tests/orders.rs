@@ -51,17 +51,7 @@ const SETTINGS: &[&str] = &[
 
 struct Nobody;
 
-impl Observer for Nobody {
-    fn begin(&self, _what: &str, _total: u64) {}
-    fn advance(&self, _done: u64) {}
-    fn note(&self, _text: &str) {}
-    fn end(&self) {}
-    fn say(&self, _line: &str) {}
-    fn detail(&self, _line: &str) {}
-    fn stopped(&self) -> bool {
-        false
-    }
-}
+impl Observer for Nobody {}
 
 #[test]
 fn every_solver_has_the_orders_that_it_claims() {

@@ -364,18 +364,6 @@ fn interrupted(observer: &dyn Observer) -> Result<()> {
 struct Unseen<'a>(&'a dyn Observer);
 
 impl Observer for Unseen<'_> {
-    fn begin(&self, _what: &str, _total: u64) {}
-
-    fn advance(&self, _done: u64) {}
-
-    fn note(&self, _text: &str) {}
-
-    fn end(&self) {}
-
-    fn say(&self, _line: &str) {}
-
-    fn detail(&self, _line: &str) {}
-
     fn stopped(&self) -> bool {
         self.0.stopped()
     }

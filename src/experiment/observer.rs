@@ -1,25 +1,27 @@
 //! How stages report to whoever watches.
 
-/// Watches long work: a terminal, a log, a test.
+/// Watches long work: a terminal, a log, a test. What it does not override goes unseen.
 pub trait Observer: Sync {
     /// Work of `total` units begins.
-    fn begin(&self, what: &str, total: u64);
+    fn begin(&self, _what: &str, _total: u64) {}
 
     /// `done` more units of it are done.
-    fn advance(&self, done: u64);
+    fn advance(&self, _done: u64) {}
 
     /// The number to show beside the rate and the time left.
-    fn note(&self, text: &str);
+    fn note(&self, _text: &str) {}
 
     /// The work has ended.
-    fn end(&self);
+    fn end(&self) {}
 
     /// A line for people.
-    fn say(&self, line: &str);
+    fn say(&self, _line: &str) {}
 
     /// A line for people who asked for details.
-    fn detail(&self, line: &str);
+    fn detail(&self, _line: &str) {}
 
     /// Whether the user wants to stop.
-    fn stopped(&self) -> bool;
+    fn stopped(&self) -> bool {
+        false
+    }
 }

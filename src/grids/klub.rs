@@ -22,8 +22,12 @@ use crate::threads::Workers;
 /// One Brownian path for each data point, evaluated once at M levels, gives the expectation for all M²/2 pairs with common
 /// noise; the integral is the trapezoidal rule in ln κ. Since the bound is a sum over steps, the best grid through the M
 /// levels is a shortest path, found exactly: the paper searches one node after the other, with new noise for each candidate,
-/// and needs importance sampling and thousands of evaluations. The paper advises to stop its search early, for the bound
-/// is not the error, least of all that of a solver of the ODE.
+/// and needs importance sampling and thousands of evaluations.
+///
+/// The bound is not the error, least of all that of a solver of the ODE, and its minimum is a worse grid than the way to
+/// it; the paper advises to stop early. `rounds` makes its search, from equal steps in ln κ, on the same estimates. On eight
+/// Gaussians in the plane one round is better than equal steps for solvers of the ODE and of the SDE alike; for well
+/// separated, narrow modes in many dimensions no number is.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Klub {
@@ -33,18 +37,22 @@ pub struct Klub {
     /// The data points.
     #[schemars(range(min = 1))]
     pub samples: usize,
+    /// How often each node is moved, one after the other (Algorithm 1 of the paper); null goes to the minimum.
+    #[schemars(range(min = 1))]
+    pub rounds: Option<usize>,
 }
 
 impl Default for Klub {
     fn default() -> Self {
-        Klub { levels: 200, samples: 1024 }
+        Klub { levels: 200, samples: 1024, rounds: Some(1) }
     }
 }
 
 impl Settings for Klub {
     fn check(&self) -> Result<(), Fault> {
         between("levels", self.levels, (2, 2000))?;
-        between("samples", self.samples, (1, 1_000_000))
+        between("samples", self.samples, (1, 1_000_000))?;
+        between("rounds", self.rounds.unwrap_or(1), (1, 1_000_000))
     }
 }
 
@@ -67,7 +75,11 @@ impl Klub {
     ) -> Result<Vec<f64>> {
         let levels = equal(model.sde(), self.levels.max(steps));
         let gram = gram(model, &levels, data, seed, workers, tick)?;
-        let path = shortest(&bounds(&levels, &gram), steps);
+        let bounds = bounds(&levels, &gram);
+        let path = match self.rounds {
+            None => shortest(&bounds, steps),
+            Some(rounds) => nudged(&bounds, steps, rounds),
+        };
         Ok(path.into_iter().map(|node| levels[node]).collect())
     }
 }
@@ -156,6 +168,32 @@ fn shortest(costs: &Array2<f64>, steps: usize) -> Vec<usize> {
     path
 }
 
+/// Candidates for the place of a node, of which the middle one is where it is.
+const CANDIDATES: usize = 11;
+
+/// The path of equal steps, of which each inner node in turn has moved to the best of some places between its neighbours,
+/// so many times or until none moves.
+fn nudged(costs: &Array2<f64>, steps: usize, rounds: usize) -> Vec<usize> {
+    let last = costs.nrows() - 1;
+    let mut path: Vec<usize> = (0..=steps).map(|i| i * last / steps).collect();
+    for _ in 0..rounds {
+        let before = path.clone();
+        for i in 1..steps {
+            let (low, here, high) = (path[i - 1], path[i], path[i + 1]);
+            let cost = |&node: &usize| costs[[low, node]] + costs[[node, high]];
+            // As many places on either side, at equal distances.
+            let half = CANDIDATES / 2;
+            let side = |end: usize| (1..=half).map(move |k| (here * (half + 1 - k) + end * k + half / 2) / (half + 1));
+            let places = side(low).chain(side(high)).filter(|&place| low < place && place < high);
+            path[i] = std::iter::once(here).chain(places).min_by(|a, b| cost(a).total_cmp(&cost(b))).expect("one");
+        }
+        if path == before {
+            break;
+        }
+    }
+    path
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -190,13 +228,20 @@ mod tests {
                 let expected = 8.0 * exact(levels[i].exp(), levels[j].exp(), v);
                 assert_relative_eq!(bounds[[i, j]], expected, max_relative = 0.05);
             }
-            let found = Klub { levels: 200, samples: 512 }.find(&model, &data, 1, 6, &workers, &|_| Ok(())).unwrap();
+            let klub = Klub { levels: 200, samples: 512, rounds: None };
+            let find = |klub: Klub| klub.find(&model, &data, 1, 6, &workers, &|_| Ok(())).unwrap();
+            let found = find(klub);
             let mut sum =
                 |levels: &[f64]| Ok(levels.windows(2).map(|pair| exact(pair[0].exp(), pair[1].exp(), v)).sum::<f64>());
             let search = Search { evaluations: 2000, difference: 1e-6 };
             let best = search.descend(&equal(&*sde, 6), &mut sum).unwrap();
             assert!(sum(&found).unwrap() < 1.01 * best.error, "{found:?} {best:?}");
             found.iter().zip(&best.levels).for_each(|(x, y)| assert_abs_diff_eq!(x, y, epsilon = 0.15));
+            // Node after node, the search of the paper goes the same way and stops where none of its candidates is better.
+            let after = |rounds: usize| find(Klub { rounds: Some(rounds), ..klub });
+            let sums = [1, 4, 16, 64].map(|rounds| sum(&after(rounds)).unwrap() / best.error);
+            assert!(sums.windows(2).all(|pair| pair[1] <= pair[0]), "{sums:?}");
+            assert!(sums[0] < 0.9 * sum(&equal(&*sde, 6)).unwrap() / best.error && sums[3] < 1.15, "{sums:?}");
         }
     }
 
