@@ -20,7 +20,7 @@ use crate::tensor;
 #[command(after_help = "\
 Methods, each with settings, as in --method '{dp: {beam: 8}}'; `ornstein list methods` lists them:
   dp        dynamic programming over the nodes of a fine solution, with the solver's own steps; GITS is a special case
-  klub      Align Your Steps: a bound on the divergence of the reverse SDE
+  klub      Align Your Steps: a bound on the divergence of the reverse SDE, one round of its search ({rounds: N} for more)
   analytic  Xue et al.: a bound from the weights of a multistep method; no model, no data
   spectral  the exact error of the solver on the Gaussian with the eigenvalues of the data; no model
   cost      equal cost per step, from a density measured along trajectories

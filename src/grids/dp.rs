@@ -38,7 +38,8 @@ pub struct Dp {
     /// The steps of the fine solution: its nodes are those of the grids, at equal distances in ln κ.
     #[schemars(range(min = 2, max = 1000))]
     pub teacher_steps: usize,
-    /// The trajectories.
+    /// The trajectories. In many dimensions few do: of 3,072 numbers 16 find as good a grid as 128, with 1.3 GB of memory
+    /// instead of 9 (it grows with their number and with `teacher_steps` and `beam`).
     #[schemars(range(min = 1))]
     pub trajectories: usize,
     /// Where steps start.

@@ -34,12 +34,15 @@ impl Teacher {
             .collect();
         let times = times(denoiser.sde(), &fine);
         let (method, mut noise) = (Dpmpp3s::default().into(), Fresh::new(0, 0));
-        let mut states = vec![x.shallow_clone()];
-        for point in Integrator::new(denoiser, &method, &times, &mut noise, x) {
-            states.push(point?.x);
+        let evaluate = |x: Tensor, t: f64| tch::no_grad(|| Eval::new(denoiser, x, t));
+        let mut points = vec![evaluate(x.shallow_clone(), times[0])];
+        for (step, point) in Integrator::new(denoiser, &method, &times, &mut noise, x).enumerate() {
+            // Of what lies between two levels nothing is kept.
+            let (x, done) = (point?.x, step + 1);
+            if done % SUBSTEPS == 0 {
+                points.push(evaluate(x, times[done]));
+            }
         }
-        let at_levels = times.iter().zip(states).step_by(SUBSTEPS);
-        let points = tch::no_grad(|| at_levels.map(|(&t, x)| Eval::new(denoiser, x, t)).collect());
         let last = levels[levels.len() - 1];
         Ok(Teacher { points, ratios: levels.iter().map(|level| (level - last).exp()).collect() })
     }

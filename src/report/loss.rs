@@ -1,5 +1,7 @@
 //! The loss in the course of training.
 
+use plotters::style::RGBAColor;
+
 use super::axis::{Axis, Scale, extent, quantile};
 use super::canvas::{Canvas, Place, Rect, Stroke};
 use super::figure::Figure;
@@ -32,6 +34,8 @@ pub struct LossSeries {
     pub points: Vec<(f64, f64)>,
     /// Whether to draw a running mean (over a fortieth of the series) instead of the losses themselves.
     pub smooth: bool,
+    /// The ends of an interval at each point, drawn as a band; empty for none.
+    pub band: Vec<(f64, f64)>,
 }
 
 impl Default for LossCurve {
@@ -56,7 +60,8 @@ impl LossCurve {
             // Steps start at an edge of the plot and end at the other.
             if high > low { Axis { scale: self.x_scale, low, high } } else { Axis::linear(low, high) }
         });
-        let mut losses: Vec<f64> = points().map(|point| point.1).collect();
+        let ends = self.series.iter().flat_map(|series| series.band.iter().flat_map(|&(low, high)| [low, high]));
+        let mut losses: Vec<f64> = points().map(|point| point.1).chain(ends.filter(|end| end.is_finite())).collect();
         losses.sort_by(f64::total_cmp);
         let y = match (losses.first(), losses.last()) {
             (Some(&low), Some(&high)) => {
@@ -126,6 +131,9 @@ impl Figure for LossCurve {
             plot.curve(canvas, &extremes(&series.points), &faint);
         }
         for (index, series) in self.series.iter().enumerate() {
+            draw_band(canvas, &plot, series, fade(style(index).color, 0.18));
+        }
+        for (index, series) in self.series.iter().enumerate() {
             draw_series(canvas, &plot, series, index);
         }
         let furniture =
@@ -137,6 +145,19 @@ impl Figure for LossCurve {
 const HAIRLINE: f64 = 0.75;
 /// Up to so many points are marked one by one.
 const FEW: usize = 40;
+
+fn draw_band(canvas: &mut Canvas, plot: &Plot, series: &LossSeries, color: RGBAColor) {
+    let edge = |end: fn(&(f64, f64)) -> f64| {
+        let place =
+            move |(point, ends): (&(f64, f64), &(f64, f64))| (plot.place(*point).0, plot.height_within(end(ends)));
+        series.points.iter().zip(&series.band).map(place).collect::<Vec<Place>>()
+    };
+    let (mut outline, upper) = (edge(|ends| ends.0), edge(|ends| ends.1));
+    outline.extend(upper.into_iter().rev());
+    if outline.len() > 3 {
+        canvas.polygon(&outline, color);
+    }
+}
 
 fn draw_series(canvas: &mut Canvas, plot: &Plot, series: &LossSeries, index: usize) {
     let look = style(index);

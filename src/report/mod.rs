@@ -10,7 +10,7 @@
 //! # use ornstein::report::{LossCurve, LossSeries, save};
 //! # fn main() -> ornstein::error::Result<()> {
 //! let points = (0..1000).map(|step| (f64::from(step), 1.0 / f64::from(step + 1))).collect();
-//! let series = vec![LossSeries { label: "training".into(), points, smooth: true }];
+//! let series = vec![LossSeries { label: "training".into(), points, smooth: true, ..Default::default() }];
 //! let loss = LossCurve { title: "Training loss".into(), series, ..LossCurve::default() };
 //! save(&loss, "runs/moons".as_ref(), "loss")?;
 //! # Ok(())

@@ -17,7 +17,7 @@ fn noise(seed: usize) -> f64 {
 }
 
 fn loss(points: Vec<(f64, f64)>, smooth: bool) -> LossCurve {
-    let series = vec![LossSeries { label: "training".into(), points, smooth }];
+    let series = vec![LossSeries { label: "training".into(), points, smooth, ..Default::default() }];
     LossCurve { title: "Loss".into(), series, ..LossCurve::default() }
 }
 

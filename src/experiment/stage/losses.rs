@@ -18,10 +18,10 @@ pub(super) fn loss_curve(run: &RunDir) -> Option<Drawn> {
     if points.is_empty() {
         return None;
     }
-    let mut series = vec![LossSeries { label: "training".into(), points, smooth: true }];
+    let mut series = vec![LossSeries { label: "training".into(), points, smooth: true, ..Default::default() }];
     let points = losses(&run.file(VALIDATION));
     if points.len() > 1 {
-        series.push(LossSeries { label: "validation (averaged parameters)".into(), points, smooth: false });
+        series.push(LossSeries { label: "validation (averaged parameters)".into(), points, ..Default::default() });
     }
     let caption = "The weighted denoising loss: means between lines of the log, and a running mean of them; of the \
                    averaged parameters on fixed data that are not trained on.";
@@ -40,19 +40,19 @@ pub(super) fn level_curve(run: &RunDir, plan: &Plan) -> Option<Drawn> {
     let of_model = levels.iter().map(|row| (row.ratio, row.loss.0 * unit(row.ratio))).collect();
     let best: Vec<(f64, f64)> =
         levels.iter().filter_map(|row| Some((row.ratio, row.optimum? * unit(row.ratio)))).collect();
-    let mut series = vec![LossSeries { label: "model".into(), points: of_model, smooth: false }];
+    let mut series = vec![LossSeries { label: "model".into(), points: of_model, ..Default::default() }];
     let mut caption =
         "The denoising loss of each noise level, in units of the loss of the best linear denoiser of data \
                        with variance σ_data²."
             .to_owned();
     if !best.is_empty() {
-        series.push(LossSeries { label: "exact denoiser".into(), points: best, smooth: false });
+        series.push(LossSeries { label: "exact denoiser".into(), points: best, ..Default::default() });
         caption += " The exact denoiser on the same points has the least that there is.";
     }
     let distance: Vec<(f64, f64)> =
         levels.iter().filter_map(|row| Some((row.ratio, row.distance? * unit(row.ratio)))).collect();
     if !distance.is_empty() {
-        series.push(LossSeries { label: "between the two".into(), points: distance, smooth: false });
+        series.push(LossSeries { label: "between the two".into(), points: distance, ..Default::default() });
         caption += " Between the two: E‖D − D*‖²/d, what training has left to learn.";
     }
     let curve = LossCurve {
@@ -72,16 +72,20 @@ pub(super) fn calibration_curve(run: &RunDir) -> Option<Drawn> {
     // Where the denoiser hardly knows anything, chance decides.
     let known: Vec<_> = slopes.into_iter().filter(|(_, (_, error))| *error < 0.2).collect();
     let (&(first, _), &(last, _)) = (known.first()?, known.last()?);
-    let line = |label: &str, of: &dyn Fn((f64, f64)) -> f64| LossSeries {
-        label: label.into(),
-        points: known.iter().map(|&(ratio, slope)| (ratio, of(slope))).collect(),
-        smooth: false,
-    };
     let series = vec![
-        line("model", &|(slope, _)| slope),
-        line("− 2 standard errors", &|(slope, error)| slope - 2.0 * error),
-        line("+ 2 standard errors", &|(slope, error)| slope + 2.0 * error),
-        LossSeries { label: "calibrated".into(), points: vec![(first, 1.0), (last, 1.0)], smooth: false },
+        LossSeries {
+            label: "model ± 2 standard errors".into(),
+            points: known.iter().map(|&(ratio, (slope, _))| (ratio, slope)).collect(),
+            band: known.iter().map(|&(_, (slope, error))| (slope - 2.0 * error, slope + 2.0 * error)).collect(),
+            smooth: false,
+        },
+        // A line without marks.
+        LossSeries {
+            label: "calibrated".into(),
+            points: vec![(first, 1.0), (last, 1.0)],
+            smooth: true,
+            ..Default::default()
+        },
     ];
     let caption = "Calibration of the denoiser at each noise level: the slope of the regression of x₀ on D. Below 1 the model \
                    varies more with x_t than it should, above 1 less.";

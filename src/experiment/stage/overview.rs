@@ -161,6 +161,7 @@ impl Overview {
             label: results.label.clone(),
             points: results.losses.clone(),
             smooth: true,
+            ..Default::default()
         };
         let curve = LossCurve { series: trained.map(series).collect(), ..LossCurve::default() };
         if curve.series.is_empty() {
