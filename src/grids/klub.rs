@@ -24,10 +24,10 @@ use crate::threads::Workers;
 /// levels is a shortest path, found exactly: the paper searches one node after the other, with new noise for each candidate,
 /// and needs importance sampling and thousands of evaluations.
 ///
-/// The bound is not the error, least of all that of a solver of the ODE, and its minimum is a worse grid than the way to
-/// it; the paper advises to stop early. `rounds` makes its search, from equal steps in ln κ, on the same estimates. On eight
-/// Gaussians in the plane one round is better than equal steps for solvers of the ODE and of the SDE alike; for well
-/// separated, narrow modes in many dimensions no number is.
+/// The bound is not the error, least of all that of a solver of the ODE, and its minimum is often a worse grid than those
+/// on the way to it; the paper advises to stop early. `rounds` makes its search, from equal steps in ln κ, on the same
+/// estimates. On eight Gaussians in the plane one round is as good as equal steps or better, for solvers of the ODE and of
+/// the SDE; for well separated, narrow modes in many dimensions no number is.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Klub {
