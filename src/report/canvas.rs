@@ -9,6 +9,8 @@ pub type Place = (f64, f64);
 
 /// Output positions are whole numbers; four to a logical pixel leave no visible rounding.
 pub(crate) const UNITS: f64 = 4.0;
+/// From one line of text to the next.
+pub(crate) const LINE_HEIGHT: f64 = 14.0;
 
 /// A position in output units.
 pub(crate) type Spot = (i32, i32);
@@ -244,6 +246,14 @@ impl<'a> Canvas<'a> {
     pub(crate) fn disc(&mut self, centre: Place, radius: f64, color: RGBAColor) {
         if centre.0.is_finite() && centre.1.is_finite() {
             self.attempt(|surface| surface.disc(spot(centre), units(radius), color));
+        }
+    }
+
+    /// Lines of text one below the other, around a height, which end at an abscissa.
+    pub(crate) fn lines(&mut self, lines: &[String], em: f64, (right, middle): Place) {
+        for (index, line) in lines.iter().enumerate() {
+            let below = LINE_HEIGHT * (index as f64 - (lines.len() - 1) as f64 / 2.0);
+            self.text(&Label::new(line, em).align(Align::End).centred(), (right, middle + below));
         }
     }
 

@@ -4,8 +4,8 @@ use super::axis::extent;
 use super::canvas::{Align, Canvas, Label, Stroke};
 use super::figure::Figure;
 use super::panels::Sheet;
-use super::plot::{Legend, Plot, Sample};
-use super::theme::{AXIS, LINE, MARGIN, NOTE, rgb, style};
+use super::plot::{Plot, Sample};
+use super::theme::{AXIS, LINE, NOTE, rgb, style};
 
 /// Errors against steps, both on logarithmic axes that all panels share, one series a solver: a method of order p is a
 /// line of slope −p.
@@ -56,15 +56,14 @@ impl ConvergencePanels {
 
     fn sheet(&self) -> Sheet<'_> {
         let titles = self.panels.iter().map(|panel| panel.title.as_str()).collect();
-        Sheet::log(&self.title, titles, ["steps", &self.y_label], self.ends().map(Some))
+        Sheet::log(&self.title, titles, ["steps", &self.y_label], self.ends().map(Some)).with_legend(self.legend())
     }
 
-    fn legend(&self) -> Legend {
-        let room = f64::from(self.sheet().size().0) - 2.0 * MARGIN;
+    fn legend(&self) -> Vec<(String, Sample)> {
         let entry = |(index, name): (usize, &String)| {
             (name.clone(), Sample::Line { style: style(index), width: LINE, marked: true })
         };
-        Legend::new(self.names.iter().enumerate().map(entry).collect(), room)
+        self.names.iter().enumerate().map(entry).collect()
     }
 
     /// Lines of the given slopes from the upper left corner of the data, each with its order at its end.
@@ -90,8 +89,7 @@ const MARK: f64 = 2.6;
 
 impl Figure for ConvergencePanels {
     fn size(&self) -> (u32, u32) {
-        let (width, height) = self.sheet().size();
-        (width, height + self.legend().strip_height().ceil() as u32)
+        self.sheet().size()
     }
 
     fn draw(&self, canvas: &mut Canvas) {
@@ -102,16 +100,10 @@ impl Figure for ConvergencePanels {
             for ConvergenceSeries { name, points } in &panel.series {
                 let look = style(*name);
                 plot.curve(canvas, points, &Stroke { color: look.color, width: LINE, dash: look.dash });
-                for &point in points {
-                    let place = plot.place(point);
-                    if plot.area.contains(place) {
-                        canvas.mark(look.mark, place, MARK, look.color);
-                    }
-                }
+                let marks = plot.inside(points.iter().copied());
+                marks.for_each(|place| canvas.mark(look.mark, place, MARK, look.color));
             }
         }
         sheet.draw(canvas);
-        let top = f64::from(sheet.size().1) - MARGIN + 6.0;
-        self.legend().draw_strip(canvas, (MARGIN, top));
     }
 }

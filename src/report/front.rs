@@ -42,9 +42,7 @@ pub(crate) fn draw_front(canvas: &mut Canvas, plot: &Plot, front: &[(f64, f64)])
 
 /// A ring around each member that has a place on the axes.
 pub(crate) fn draw_members(canvas: &mut Canvas, plot: &Plot, front: &[(f64, f64)]) {
-    for place in front.iter().map(|&member| plot.place(member)).filter(|&place| plot.area.contains(place)) {
-        canvas.ring(place, RING, &Stroke::solid(INK, 1.25));
-    }
+    plot.inside(front.iter().copied()).for_each(|place| canvas.ring(place, RING, &Stroke::solid(INK, 1.25)));
 }
 
 #[cfg(test)]

@@ -93,11 +93,7 @@ impl TimeGrids {
         let GridRow { label, nodes } = &self.rows[row];
         let y = plot.area.top + ROW * (row as f64 + 0.5);
         let lines = TICK_FACE.wrap(label, NAMES - 14.0, 2);
-        for (index, line) in lines.iter().enumerate() {
-            let offset = 14.0 * (index as f64 - (lines.len() - 1) as f64 / 2.0);
-            canvas
-                .text(&Label::new(line, TICK_FACE.em).align(Align::End).centred(), (MARGIN + NAMES - 14.0, y + offset));
-        }
+        canvas.lines(&lines, TICK_FACE.em, (MARGIN + NAMES - 14.0, y));
         let baseline = Stroke::solid(GRID, HAIR);
         canvas.line((plot.area.left, y), (plot.area.right, y), &baseline);
         let color = style(row).color;

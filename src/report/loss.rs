@@ -1,9 +1,7 @@
 //! The loss in the course of training.
 
-use plotters::style::RGBAColor;
-
 use super::axis::{Axis, Scale, extent, quantile};
-use super::canvas::{Canvas, Place, Rect, Stroke};
+use super::canvas::{Canvas, Rect, Stroke};
 use super::figure::Figure;
 use super::panels::title;
 use super::plot::{Furniture, Legend, Plot, Sample, nothing};
@@ -131,7 +129,8 @@ impl Figure for LossCurve {
             plot.curve(canvas, &extremes(&series.points), &faint);
         }
         for (index, series) in self.series.iter().enumerate() {
-            draw_band(canvas, &plot, series, fade(style(index).color, 0.18));
+            let ends = series.points.iter().zip(&series.band).map(|(&(x, _), &(low, high))| (x, low, high));
+            plot.band(canvas, &ends.collect::<Vec<_>>(), fade(style(index).color, 0.18));
         }
         for (index, series) in self.series.iter().enumerate() {
             draw_series(canvas, &plot, series, index);
@@ -146,29 +145,13 @@ const HAIRLINE: f64 = 0.75;
 /// Up to so many points are marked one by one.
 const FEW: usize = 40;
 
-fn draw_band(canvas: &mut Canvas, plot: &Plot, series: &LossSeries, color: RGBAColor) {
-    let edge = |end: fn(&(f64, f64)) -> f64| {
-        let place =
-            move |(point, ends): (&(f64, f64), &(f64, f64))| (plot.place(*point).0, plot.height_within(end(ends)));
-        series.points.iter().zip(&series.band).map(place).collect::<Vec<Place>>()
-    };
-    let (mut outline, upper) = (edge(|ends| ends.0), edge(|ends| ends.1));
-    outline.extend(upper.into_iter().rev());
-    if outline.len() > 3 {
-        canvas.polygon(&outline, color);
-    }
-}
-
 fn draw_series(canvas: &mut Canvas, plot: &Plot, series: &LossSeries, index: usize) {
     let look = style(index);
     let stroke = Stroke { color: look.color, width: LINE, dash: look.dash };
     let smoothed = if series.smooth { running_mean(&series.points) } else { series.points.clone() };
     plot.curve(canvas, &extremes(&smoothed), &stroke);
-    let finite: Vec<Place> = series.points.iter().map(|&point| plot.place(point)).collect();
     if (series.points.len() <= FEW && !series.smooth) || series.points.len() == 1 {
-        for place in finite.into_iter().filter(|&place| plot.area.contains(place)) {
-            canvas.mark(look.mark, place, 3.5, look.color);
-        }
+        plot.inside(series.points.iter().copied()).for_each(|place| canvas.mark(look.mark, place, 3.5, look.color));
     }
 }
 

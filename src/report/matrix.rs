@@ -36,9 +36,10 @@ impl SignificanceMatrix {
         order
     }
 
+    /// A pair as seen from its row.
     fn contrast(&self, row: usize, column: usize) -> Option<Contrast> {
-        let pair = self.pairs.iter().find(|pair| pair.of == (row, column) || pair.of == (column, row))?;
-        Some(Contrast::new(pair, pair.of == (row, column)))
+        let seen = self.pairs.iter().flat_map(|&pair| [pair, pair.reversed()]).find(|pair| pair.of == (row, column));
+        seen.map(Contrast)
     }
 
     /// The table, and below it what its signs mean.
@@ -82,10 +83,10 @@ impl SignificanceMatrix {
         let names = format!("{} against {}", self.competitors[row], self.competitors[column]);
         let title = escape(&format!("{names}\n{}", contrast.details()));
         let text = contrast.text();
-        let _ = match contrast.differs {
+        let _ = match contrast.0.differs() {
             false => write!(html, "<td class=\"tied\" title=\"{title}\">{text}</td>"),
             true => {
-                let side = if contrast.difference < 0.0 { "better" } else { "worse" };
+                let side = if contrast.0.paired.difference < 0.0 { "better" } else { "worse" };
                 let share = (100.0 * contrast.strength()).round();
                 write!(
                     html,
@@ -102,56 +103,22 @@ const LEGEND: &str = "<p class=\"legend\"><span class=\"key better\"></span> the
      Holm’s adjustment. <span class=\"key tied\"></span> tied: it could as well be none. &lt; and &gt; stand for ratios of \
      values that are not all positive.</p>\n";
 
-/// A pair as seen from its row.
+/// A pair in words and colours.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Contrast {
-    ratio: Option<(f64, Interval)>,
-    difference: f64,
-    interval: Interval,
-    effect: f64,
-    adjusted: f64,
-    differs: bool,
-}
+struct Contrast(Pair);
 
 impl Contrast {
-    fn new(pair: &Pair, forwards: bool) -> Self {
-        let paired = pair.paired;
-        let turned = |Interval { low, high }: Interval| Interval { low: -high, high: -low };
-        let inverse = |(ratio, Interval { low, high }): (f64, Interval)| {
-            (1.0 / ratio, Interval { low: 1.0 / high, high: 1.0 / low })
-        };
-        let (adjusted, differs) = (pair.adjusted, pair.differs());
-        match forwards {
-            true => Contrast {
-                ratio: paired.ratio,
-                difference: paired.difference,
-                interval: paired.interval,
-                effect: paired.effect,
-                adjusted,
-                differs,
-            },
-            false => Contrast {
-                ratio: paired.ratio.map(inverse),
-                difference: -paired.difference,
-                interval: turned(paired.interval),
-                effect: -paired.effect,
-                adjusted,
-                differs,
-            },
-        }
-    }
-
     /// How strong the colour is, from 0 to 1: the logarithm of the ratio. Where there is no ratio, a middle.
     fn strength(&self) -> f64 {
-        let strength = self.ratio.map_or(0.5, |(ratio, _)| ratio.ln().abs() / FULL.ln());
+        let strength = self.0.paired.ratio.map_or(0.5, |(ratio, _)| ratio.ln().abs() / FULL.ln());
         // The least still has a hue.
         if strength.is_nan() { 0.5 } else { strength.clamp(0.12, 1.0) }
     }
 
     /// Such as `1.8×`.
     fn text(&self) -> String {
-        let Some((ratio, _)) = self.ratio else {
-            return if self.difference < 0.0 { "&lt;".into() } else { "&gt;".into() };
+        let Some((ratio, _)) = self.0.paired.ratio else {
+            return if self.0.paired.difference < 0.0 { "&lt;".into() } else { "&gt;".into() };
         };
         match ratio {
             _ if !ratio.is_finite() => String::new(),
@@ -168,10 +135,11 @@ impl Contrast {
     /// The numbers behind a cell.
     fn details(&self) -> String {
         let between = |Interval { low, high }: Interval| format!("[{}, {}]", number(low), number(high));
-        let mut lines = vec![format!("difference {} {}", number(self.difference), between(self.interval))];
-        lines.extend(self.ratio.map(|(ratio, interval)| format!("ratio {} {}", number(ratio), between(interval))));
-        lines.push(format!("adjusted p {}", number(self.adjusted)));
-        lines.push(format!("effect size g {}", number(self.effect)));
+        let Pair { paired, adjusted, .. } = self.0;
+        let mut lines = vec![format!("difference {} {}", number(paired.difference), between(paired.interval))];
+        lines.extend(paired.ratio.map(|(ratio, interval)| format!("ratio {} {}", number(ratio), between(interval))));
+        lines.push(format!("adjusted p {}", number(adjusted)));
+        lines.push(format!("effect size g {}", number(paired.effect)));
         lines.join("\n")
     }
 }
@@ -198,10 +166,10 @@ mod tests {
         let html = matrix.to_html();
         assert!(html.contains("&lt;s1&gt;") && !html.contains("<s1>"), "{html}");
         let (there, back) = (matrix.contrast(0, 1).unwrap(), matrix.contrast(1, 0).unwrap());
-        assert!(there.differs && back.differs && (there.strength() - back.strength()).abs() < 1e-12);
+        assert!(there.0.differs() && back.0.differs() && (there.strength() - back.strength()).abs() < 1e-12);
         assert_eq!((there.text().as_str(), back.text().as_str()), ("2.0×", "0.50×"));
-        assert_eq!(there.interval.low, -back.interval.high);
-        assert!(!matrix.contrast(0, 3).unwrap().differs && html.contains("class=\"tied\""));
+        assert_eq!(there.0.paired.interval.low, -back.0.paired.interval.high);
+        assert!(!matrix.contrast(0, 3).unwrap().0.differs() && html.contains("class=\"tied\""));
         assert!(html.contains("diverged"), "{html}");
         assert_eq!(matrix.contrast(0, 2), None);
     }

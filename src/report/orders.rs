@@ -4,8 +4,8 @@ use super::axis::extent;
 use super::canvas::{Align, Canvas, Label, Stroke};
 use super::figure::Figure;
 use super::panels::Sheet;
-use super::plot::{Legend, Plot, Sample};
-use super::theme::{LINE, MARGIN, Mark, NOTE, PALETTE, Style, rgb};
+use super::plot::{Plot, Sample};
+use super::theme::{LINE, Mark, NOTE, PALETTE, Style, rgb};
 use crate::statistics::Interval;
 
 /// Errors against steps, both on logarithmic axes that all panels share, one panel a solver with the line that was fitted:
@@ -139,24 +139,22 @@ impl OrderFits {
         let points: Vec<(f64, f64)> = self.panels.iter().flat_map(OrderPanel::drawn).collect();
         let ends = [extent(points.iter().map(|point| point.0)), extent(points.iter().map(|point| point.1))];
         let titles = self.panels.iter().map(|panel| panel.title.as_str()).collect();
-        Sheet::log(&self.title, titles, [&self.x_label, &self.y_label], ends)
+        Sheet::log(&self.title, titles, [&self.x_label, &self.y_label], ends).with_legend(self.legend())
     }
 
-    fn legend(&self) -> Legend {
-        let room = f64::from(self.sheet().size().0) - 2.0 * MARGIN;
+    fn legend(&self) -> Vec<(String, Sample)> {
         let mut entries = vec![("fit".to_owned(), Sample::Line { style: FIT, width: LINE, marked: false })];
         if self.panels.iter().any(|panel| panel.claimed.is_some()) {
             let guide = Sample::Line { style: GUIDE, width: 1.25, marked: false };
             entries.push(("slope of the claimed order".to_owned(), guide));
         }
-        Legend::new(entries, room)
+        entries
     }
 }
 
 impl Figure for OrderFits {
     fn size(&self) -> (u32, u32) {
-        let (width, height) = self.sheet().size();
-        (width, height + self.legend().strip_height().ceil() as u32)
+        self.sheet().size()
     }
 
     fn draw(&self, canvas: &mut Canvas) {
@@ -166,7 +164,6 @@ impl Figure for OrderFits {
             panel.draw(canvas, &plot);
         }
         sheet.draw(canvas);
-        self.legend().draw_strip(canvas, (MARGIN, f64::from(sheet.size().1) - MARGIN + 6.0));
     }
 }
 

@@ -3,7 +3,7 @@
 use super::axis::{Axis, Scale, extent, quantile};
 use super::canvas::{Align, Canvas, Label, Place, Rect};
 use super::font::Face;
-use super::plot::{ColorBar, Furniture, Plot, nothing};
+use super::plot::{ColorBar, Furniture, Legend, Plot, Sample, nothing};
 use super::theme::{AXIS, LABEL, MARGIN, NOTE, PAPER, TITLE, fade};
 
 /// The widths of panels in rows of one, two, three and four.
@@ -63,6 +63,8 @@ pub(crate) struct Sheet<'a> {
     /// Whether a unit is as long on one axis as on the other.
     pub(crate) equal: bool,
     pub(crate) bar: Option<ColorBar<'a>>,
+    /// What stands in rows below the panels; may be empty.
+    pub(crate) legend: Vec<(String, Sample)>,
 }
 
 impl<'a> Sheet<'a> {
@@ -77,7 +79,22 @@ impl<'a> Sheet<'a> {
             let axis = ends.map_or(nothing(Scale::Log), |(low, high)| Axis::log(low, high));
             (axis.low, axis.high)
         });
-        Sheet { title, panels, x_label, y_label, limits, scale: Scale::Log, equal: false, bar: None }
+        Sheet {
+            title,
+            panels,
+            x_label,
+            y_label,
+            limits,
+            scale: Scale::Log,
+            equal: false,
+            bar: None,
+            legend: Vec::new(),
+        }
+    }
+
+    /// The same with a legend below the panels.
+    pub(crate) fn with_legend(self, legend: Vec<(String, Sample)>) -> Self {
+        Sheet { legend, ..self }
     }
 }
 
@@ -140,11 +157,21 @@ impl Sheet<'_> {
 
     /// The size of the figure in logical pixels.
     pub(crate) fn size(&self) -> (u32, u32) {
+        let (width, height) = self.upper_size();
+        (width, height + self.legend().strip_height().ceil() as u32)
+    }
+
+    /// The same without the legend.
+    fn upper_size(&self) -> (u32, u32) {
         let (width, height) = self.panel_size();
         let bar = self.bar.as_ref().map_or(0.0, |bar| GAP + bar.width());
         let across = self.left() + self.columns() as f64 * (width + GAP) - GAP + bar + 2.0 * MARGIN;
         let down = self.header() + self.rows() as f64 * (self.title_height() + height + GAP) - GAP + BELOW + MARGIN;
         (across.ceil() as u32, down.ceil() as u32)
+    }
+
+    fn legend(&self) -> Legend {
+        Legend::new(self.legend.clone(), f64::from(self.upper_size().0) - 2.0 * MARGIN)
     }
 
     /// The plot of each panel, in reading order.
@@ -160,7 +187,7 @@ impl Sheet<'_> {
             .collect()
     }
 
-    /// Draws titles, axes and the colour bar; the panels' contents come first.
+    /// Draws titles, axes, the colour bar and the legend; the panels' contents come first.
     pub(crate) fn draw(&self, canvas: &mut Canvas) {
         title(canvas, self.title);
         let (plots, columns) = (self.plots(), self.columns());
@@ -191,6 +218,7 @@ impl Sheet<'_> {
             let bottom = foot.min(plot.area.top + 420.0);
             bar.draw(canvas, (plot.area.right + GAP, plot.area.top), bottom);
         }
+        self.legend().draw_strip(canvas, (MARGIN, f64::from(self.upper_size().1) - MARGIN + 6.0));
     }
 }
 
@@ -226,6 +254,7 @@ mod tests {
             scale: Scale::Linear,
             equal: true,
             bar: None,
+            legend: Vec::new(),
         }
     }
 

@@ -149,6 +149,21 @@ impl Plot {
         canvas.path(&piece, stroke);
     }
 
+    /// The places of the points that lie within the plot.
+    pub(crate) fn inside(&self, points: impl IntoIterator<Item = (f64, f64)>) -> impl Iterator<Item = Place> {
+        points.into_iter().map(|point| self.place(point)).filter(|&place| self.area.contains(place))
+    }
+
+    /// Fills what is between the ends `(x, low, high)` of intervals, as far as it lies between floor and ceiling.
+    pub(crate) fn band(&self, canvas: &mut Canvas, ends: &[(f64, f64, f64)], color: RGBAColor) {
+        let place = |x: f64, value: f64| (self.place((x, self.y.low)).0, self.height_within(value));
+        let lower = ends.iter().map(|&(x, low, _)| place(x, low));
+        let upper = ends.iter().rev().map(|&(x, _, high)| place(x, high));
+        if ends.len() > 1 {
+            canvas.polygon(&lower.chain(upper).collect::<Vec<Place>>(), color);
+        }
+    }
+
     /// The height on the canvas of a value, or of the nearest edge of the plot if the value lies outside.
     pub(crate) fn height_within(&self, value: f64) -> f64 {
         self.area.bottom - self.y.share(value).clamp(0.0, 1.0) * self.area.height()

@@ -1,7 +1,7 @@
 //! Sets of points in a grid of small panels, such as solvers × budgets.
 
 use super::axis::{Axis, Scale};
-use super::canvas::{Align, Canvas, Label, Place, Rect, Stroke};
+use super::canvas::{Align, Canvas, LINE_HEIGHT, Label, Place, Rect, Stroke};
 use super::figure::Figure;
 use super::font::Face;
 use super::panels::{Limits, limits, title};
@@ -49,7 +49,6 @@ const SHORTEST_SIDE: f64 = 78.0;
 const ACROSS: f64 = 800.0;
 const GAP: f64 = 5.0;
 const HEADING: f64 = 130.0;
-const LINE_HEIGHT: f64 = 14.0;
 const FACE: Face = Face { bold: false, em: TICK };
 const NOTE_FACE: Face = Face { bold: false, em: NOTE - 0.5 };
 const REFERENCE: RGBAColor = rgb(160, 160, 160);
@@ -113,11 +112,7 @@ impl PointGrid {
         for (row, heading) in self.rows.iter().enumerate() {
             let middle = self.plot(row, 0).area.middle().1;
             let lines = FACE.wrap(&heading.label, HEADING - 10.0, 3);
-            for (index, line) in lines.iter().enumerate() {
-                let offset = LINE_HEIGHT * (index as f64 - (lines.len() - 1) as f64 / 2.0);
-                let place = (MARGIN + HEADING - 10.0, middle + offset);
-                canvas.text(&Label::new(line, FACE.em).align(Align::End).centred(), place);
-            }
+            canvas.lines(&lines, FACE.em, (MARGIN + HEADING - 10.0, middle));
         }
     }
 

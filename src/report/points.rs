@@ -54,6 +54,7 @@ impl PointPanels {
             scale: Scale::Linear,
             equal: !unlike(&limits),
             bar: None,
+            legend: Vec::new(),
         }
     }
 }
@@ -78,8 +79,7 @@ impl Figure for PointPanels {
 
 /// Draws the points inside a plot; returns how many lie outside.
 pub(crate) fn draw_points(canvas: &mut Canvas, plot: &Plot, points: &[[f64; 2]], color: RGBAColor) -> usize {
-    let places = points.iter().map(|&[x, y]| plot.place((x, y)));
-    let places: Vec<Place> = places.filter(|&place| plot.area.contains(place)).collect();
+    let places: Vec<Place> = plot.inside(points.iter().map(|&[x, y]| (x, y))).collect();
     let (radius, alpha) = grain(&places);
     for &place in &places {
         canvas.disc(place, radius, fade(color, alpha));

@@ -1,7 +1,7 @@
 //! The quality of samples against what they cost.
 
 use super::axis::{Axis, Scale, extent};
-use super::canvas::{Align, Canvas, Label, Place, Rect, Stroke};
+use super::canvas::{Align, Canvas, Label, Rect, Stroke};
 use super::figure::Figure;
 use super::front::{FRONT, draw_front, draw_members, pareto};
 use super::panels::title;
@@ -263,15 +263,8 @@ fn banded(points: &[QualityPoint]) -> impl Iterator<Item = &[QualityPoint]> {
 fn draw_band(canvas: &mut Canvas, plot: &Plot, points: &[QualityPoint], index: usize, count: usize) {
     let color = fade(style(index).color, if count > 6 { 0.11 } else { 0.18 });
     for run in banded(points) {
-        let edge = |end: fn((f64, f64)) -> f64| {
-            let place = move |point: &QualityPoint| {
-                (plot.place((point.x, 1.0)).0, plot.height_within(point.ends().map_or(point.value, end)))
-            };
-            run.iter().map(place).collect::<Vec<Place>>()
-        };
-        let (mut outline, upper) = (edge(|(low, _)| low), edge(|(_, high)| high));
-        outline.extend(upper.into_iter().rev());
-        canvas.polygon(&outline, color);
+        let ends = run.iter().filter_map(|point| point.ends().map(|(low, high)| (point.x, low, high)));
+        plot.band(canvas, &ends.collect::<Vec<_>>(), color);
     }
 }
 
@@ -296,9 +289,7 @@ fn draw_series(canvas: &mut Canvas, plot: &Plot, points: &[QualityPoint], index:
     // A point without a place on the axis breaks the line.
     let places: Vec<(f64, f64)> = points.iter().map(|point| (point.x, point.value)).collect();
     plot.curve(canvas, &places, &Stroke { color: look.color, width: LINE, dash: look.dash });
-    for place in places.into_iter().map(|point| plot.place(point)).filter(|&place| plot.area.contains(place)) {
-        canvas.mark(look.mark, place, MARK, look.color);
-    }
+    plot.inside(places).for_each(|place| canvas.mark(look.mark, place, MARK, look.color));
 }
 
 #[cfg(test)]

@@ -132,6 +132,7 @@ impl ScoreField {
             scale: Scale::Linear,
             equal: true,
             bar: Some(ColorBar { label: "magnitude of the score", ticks: ticks.collect(), color }),
+            legend: Vec::new(),
         }
     }
 
@@ -236,12 +237,9 @@ impl Figure for ScoreField {
         let (sheet, range) = (self.sheet(), self.range());
         for (panel, plot) in self.panels.iter().zip(sheet.plots()).filter(|_| self.drawable()) {
             self.draw_magnitude(canvas, panel, self.covered(&plot), range);
-            for point in self.data.iter().step_by(self.data.len().div_ceil(DOTS).max(1)) {
-                let place = plot.place((point[0], point[1]));
-                if plot.area.contains(place) {
-                    canvas.disc(place, 1.0, fade(PAPER, 0.4));
-                }
-            }
+            let dots =
+                self.data.iter().step_by(self.data.len().div_ceil(DOTS).max(1)).map(|point| (point[0], point[1]));
+            plot.inside(dots).for_each(|place| canvas.disc(place, 1.0, fade(PAPER, 0.4)));
             self.draw_arrows(canvas, panel, &plot, range);
         }
         sheet.draw(canvas);

@@ -4,8 +4,8 @@ use super::axis::extent;
 use super::canvas::{Canvas, Stroke};
 use super::figure::Figure;
 use super::panels::Sheet;
-use super::plot::{Legend, Plot, Sample};
-use super::theme::{INK, MARGIN, Mark, PALETTE, Style};
+use super::plot::{Plot, Sample};
+use super::theme::{INK, Mark, PALETTE, Style};
 
 /// The error of samples and its parts against evaluations, both on logarithmic axes that all panels share, one panel a
 /// solver.
@@ -122,19 +122,18 @@ impl ErrorSources {
         let least = totals.map_or(0.0, |(low, _)| low / DEPTH);
         let y = extent(all.filter(|value| *value >= least));
         let titles = self.panels.iter().map(|panel| panel.title.as_str()).collect();
-        Sheet::log(&self.title, titles, [&self.x_label, &self.y_label], [x, y])
+        Sheet::log(&self.title, titles, [&self.x_label, &self.y_label], [x, y]).with_legend(self.legend())
     }
 
     /// The looks of what is drawn in any panel.
-    fn legend(&self) -> Legend {
-        let room = f64::from(self.sheet().size().0) - 2.0 * MARGIN;
+    fn legend(&self) -> Vec<(String, Sample)> {
         let shown = |&index: &usize| self.panels.iter().any(|panel| panel.sources()[index].is_shown());
         let entries = (0..LOOKS.len()).filter(shown).map(|index| {
             let (name, style, width) = LOOKS[index];
             let marked = self.panels.iter().any(|panel| !panel.sources()[index].drawn().is_empty());
             (name.to_owned(), Sample::Line { style, width, marked })
         });
-        Legend::new(entries.collect(), room)
+        entries.collect()
     }
 }
 
@@ -148,15 +147,12 @@ fn draw_source(canvas: &mut Canvas, plot: &Plot, source: &Source, (_, look, widt
     }
     let points = source.drawn();
     plot.curve(canvas, &points, &stroke);
-    for place in points.into_iter().map(|point| plot.place(point)).filter(|&place| plot.area.contains(place)) {
-        canvas.mark(look.mark, place, MARK, look.color);
-    }
+    plot.inside(points).for_each(|place| canvas.mark(look.mark, place, MARK, look.color));
 }
 
 impl Figure for ErrorSources {
     fn size(&self) -> (u32, u32) {
-        let (width, height) = self.sheet().size();
-        (width, height + self.legend().strip_height().ceil() as u32)
+        self.sheet().size()
     }
 
     fn draw(&self, canvas: &mut Canvas) {
@@ -166,7 +162,6 @@ impl Figure for ErrorSources {
             panel.sources().into_iter().zip(LOOKS).for_each(|(source, look)| draw_source(canvas, &plot, source, look));
         }
         sheet.draw(canvas);
-        self.legend().draw_strip(canvas, (MARGIN, f64::from(sheet.size().1) - MARGIN + 6.0));
     }
 }
 

@@ -75,6 +75,7 @@ impl TrajectoryPanels {
                 ticks: vec![(0.0, "prior".to_owned()), (1.0, "end".to_owned())],
                 color: progress,
             }),
+            legend: Vec::new(),
         }
     }
 }

@@ -72,6 +72,21 @@ impl Paired {
         }
     }
 
+    /// The same with the two changed over: second − first.
+    pub fn reversed(self) -> Self {
+        let Interval { low, high } = self.interval;
+        let inverse = |(ratio, Interval { low, high }): (f64, Interval)| {
+            (1.0 / ratio, Interval { low: 1.0 / high, high: 1.0 / low })
+        };
+        Paired {
+            difference: -self.difference,
+            interval: Interval { low: -high, high: -low },
+            ratio: self.ratio.map(inverse),
+            effect: -self.effect,
+            p: self.p,
+        }
+    }
+
     fn certain(difference: f64, first: &[f64], second: &[f64], round_off: f64) -> Self {
         let same = difference.abs() <= round_off;
         Paired {

@@ -31,6 +31,11 @@ impl Pair {
     pub fn differs(&self) -> bool {
         self.adjusted <= 1.0 - LEVEL
     }
+
+    /// The same pair, its second competitor first.
+    pub fn reversed(self) -> Self {
+        Pair { of: (self.of.1, self.of.0), paired: self.paired.reversed(), ..self }
+    }
 }
 
 impl Ranking {
