@@ -8,7 +8,7 @@ use super::session::{Given, Session};
 use super::sweep::{Cells, Jobs};
 use super::{Shared, print_json, run};
 use crate::error::{Error, Result};
-use crate::experiment::stage::{self, Comparison, Only, Sources, Standings, Store};
+use crate::experiment::stage::{self, Comparison, Findings, Only, Sources, Standings, Store};
 use crate::experiment::{CompareSpec, Observer, Plan, RunDir, lint_compare};
 use crate::score::Model;
 
@@ -92,7 +92,8 @@ impl Part {
     }
 }
 
-/// Compares, writes `compare.csv`, `pairs.csv` and, where the exact denoiser is known, `sources.csv`, and prints a table for each metric.
+/// Compares, writes `compare.csv`, `pairs.csv` and, where the exact denoiser is known, `sources.csv`, and prints a table for
+/// each metric.
 pub fn into(
     plan: &Plan,
     spec: &CompareSpec,
@@ -114,8 +115,9 @@ pub fn into(
     if !sources.is_empty() {
         Sources::write(&sources, &run.file("sources.csv"))?;
     }
-    Standings::write(&comparison.standings(), &run.file("pairs.csv"))?;
-    for table in stage::tables(&comparison) {
+    let findings = Findings::of(&comparison);
+    Standings::write(&findings.standings, &run.file("pairs.csv"))?;
+    for table in findings.tables() {
         observer.say(&format!("\n{}", table.to_text()));
     }
     Ok(comparison)

@@ -24,6 +24,7 @@ use self::grid::{Form, Grid};
 use self::prepare::Preparation;
 use super::{Dataset, Library, Part, epoch::place};
 use crate::error::{Fault, Settings};
+use crate::file::sha256;
 use crate::rng::Stream;
 
 pub use self::column::{Cell, Column};
@@ -122,7 +123,7 @@ impl Table {
     /// number, no rows left, a column without spread that is to be standardised.
     pub fn build(&self, library: &Library) -> Result<Rows, Fault> {
         let bytes = library.read(&self.file)?;
-        let digest = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest = sha256(&bytes);
         self.parse(&library.path(&self.file).display().to_string(), bytes, digest)
     }
 

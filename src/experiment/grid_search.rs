@@ -187,7 +187,7 @@ impl GridSearch<'_> {
             let before = *done as u64;
             *done = (*done + part * PARTS).min(PARTS);
             observer.advance(*done as u64 - before);
-            interrupted(observer)
+            observer.go_on("nothing was written; give the same command again")
         };
         let init = |count: usize| prior(&*plan.sde, self.seed(), count, &plan.data().shape(), plan.options());
         match self.method {
@@ -351,14 +351,6 @@ const FEW_DIMENSIONS: usize = 256;
 /// Points from which eigenvalues are estimated, and the most coordinates of which they are.
 const POINTS: usize = 10_000;
 const MOST_DIMENSIONS: usize = 2048;
-
-/// An interrupt ends the search.
-fn interrupted(observer: &dyn Observer) -> Result<()> {
-    if observer.stopped() {
-        return Err(Error::Interrupted { remedy: "nothing was written; give the same command again".into() });
-    }
-    Ok(())
-}
 
 /// Sampling runs within a search, which are no progress of their own.
 struct Unseen<'a>(&'a dyn Observer);

@@ -1,5 +1,7 @@
 //! How stages report to whoever watches.
 
+use crate::error::{Error, Result};
+
 /// Watches long work: a terminal, a log, a test. What it does not override goes unseen.
 pub trait Observer: Sync {
     /// Work of `total` units begins.
@@ -23,5 +25,13 @@ pub trait Observer: Sync {
     /// Whether the user wants to stop.
     fn stopped(&self) -> bool {
         false
+    }
+
+    /// Work goes on unless the user wants to stop.
+    ///
+    /// # Errors
+    /// An interrupt, with what to do then.
+    fn go_on(&self, remedy: &str) -> Result<()> {
+        if self.stopped() { Err(Error::Interrupted { remedy: remedy.into() }) } else { Ok(()) }
     }
 }

@@ -106,9 +106,7 @@ pub fn measure_orders(matrix: &Matrix, workers: &Workers, observer: &dyn Observe
             cells.extend(of_grid);
         }
         let one = |(solver, process, grid): (&SolverSpec, &Process, (&'static str, &dyn Grid))| {
-            if observer.stopped() {
-                return Err(Error::Interrupted { remedy: "run the command again".into() });
-            }
+            observer.go_on("run the command again")?;
             let subject = Subject { solver: solver.name(), recipe: solver.chosen(), process, grid };
             observer.note(&solver.label());
             let outcome = measure(&subject, &matrix.kinds, matrix.effort);

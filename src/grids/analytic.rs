@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Search, equal};
 use crate::error::{Fault, Result, Settings, positive};
 use crate::sde::Sde;
+use crate::solve::data_weights;
 
 /// Optimised time steps (Xue, Liu, Chen, Zhang, Hu, Xie & Li 2024, “Accelerating diffusion sampling with optimized time
 /// steps”, eq. 18): the error of a multistep method bounded by what its weights make of the errors of its evaluations.
@@ -75,25 +76,10 @@ impl Analytic {
     }
 }
 
-/// ∫_a^b e^λ ℓ_j(λ) dλ for each of up to three nodes, of which the last is a.
+/// ∫_a^b e^λ ℓ_j(λ) dλ for each node.
 fn weights(nodes: &[f64], a: f64, b: f64) -> Vec<f64> {
-    // ∫ e^λ (λ − a)^k over the step, by parts.
-    let h = b - a;
-    let grown = b.exp();
-    let zero = grown * -(-h).exp_m1();
-    let one = grown * h - zero;
-    let two = grown * h * h - 2.0 * one;
-    let at: Vec<f64> = nodes.iter().map(|node| node - a).collect();
-    match at[..] {
-        [_] => vec![zero],
-        [x, _] => vec![one / x, zero - one / x],
-        [x, y, _] => {
-            // ℓ_x = λ (λ − y)/(x (x − y)), and so on.
-            let (first, second) = ((two - y * one) / (x * (x - y)), (two - x * one) / (y * (y - x)));
-            vec![first, second, zero - first - second]
-        }
-        _ => unreachable!("orders one to three"),
-    }
+    let nodes: Vec<f64> = nodes.iter().map(|node| (node - a) / (b - a)).collect();
+    data_weights(&nodes, b - a).into_iter().map(|weight| weight * b.exp()).collect()
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use walk::Walkers;
 
 use super::{Tick, equal};
 use crate::error::{Fault, Result, Settings, between, positive};
-use crate::score::Model;
+use crate::score::{Model, parts};
 use crate::solve::{Ddim, Solver};
 use crate::threads::Workers;
 
@@ -128,13 +128,9 @@ impl Dp {
         };
         let count = init.size()[0];
         let each = (count as usize).div_ceil(workers.count()) as i64;
-        let parts = (0..count).step_by(each as usize).map(|first| {
-            let rows = each.min(count - first);
-            (model.part(first, rows), init.narrow(0, first, rows))
-        });
-        let parts: Vec<_> = parts.collect();
+        let parts: Vec<_> = parts(model, init, each).collect();
         let walkers = workers.install(|| {
-            let walker = |(model, init)| Walkers::new(model, &levels, init);
+            let walker = |(_, model, init)| Walkers::new(model, &levels, init);
             parts.into_par_iter().map(walker).collect::<Result<Vec<_>>>()
         })?;
         let mut paths = Paths { settings: *self, solver, walkers, steps, last: levels.len() - 1, count: count as f64 };

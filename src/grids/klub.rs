@@ -8,7 +8,7 @@ use tch::{Kind, Tensor};
 use super::{Tick, equal, times};
 use crate::error::{Fault, Result, Settings, between};
 use crate::rng::{Purpose, Stream};
-use crate::score::Model;
+use crate::score::{Model, parts};
 use crate::tensor::{normals, to_rows};
 use crate::threads::Workers;
 
@@ -96,12 +96,8 @@ fn gram(
     let times = times(model.sde(), levels);
     let stream = Stream::new(seed, Purpose::Perturbation);
     let count = data.size()[0];
-    let chunks: Vec<_> = (0..count).step_by(CHUNK as usize).collect();
-    let part = |first: i64| {
-        (first, model.part(first, CHUNK.min(count - first)), data.narrow(0, first, CHUNK.min(count - first)))
-    };
-    let parts: Vec<_> = chunks.into_iter().map(part).collect();
-    let of_chunk = |(first, model, data): (i64, Box<dyn crate::score::Model>, Tensor)| {
+    let parts: Vec<_> = parts(model, data, CHUNK).collect();
+    let of_chunk = |(first, model, data): (i64, Box<dyn Model>, Tensor)| {
         let (mut noise, mut below, mut rows) = (data.zeros_like(), 0.0, Vec::new());
         for (draw, &t) in times.iter().enumerate().rev() {
             let kernel = model.sde().kernel(t);

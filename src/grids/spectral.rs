@@ -6,7 +6,7 @@ use ndarray::Array1;
 use serde::{Deserialize, Serialize};
 
 use super::{Search, Tick, equal, times};
-use crate::error::{Error, Fault, Result, Settings, positive};
+use crate::error::{Error, Fault, Result, Settings, between, positive};
 use crate::order::{Axes, output};
 use crate::sde::Sde;
 use crate::solve::Method;
@@ -54,7 +54,7 @@ impl Default for Spectral {
 impl Settings for Spectral {
     fn check(&self) -> Result<(), Fault> {
         positive("resolution", self.resolution)?;
-        crate::error::between("evaluations", self.evaluations, (1, 1_000_000))
+        between("evaluations", self.evaluations, (1, 1_000_000))
     }
 }
 

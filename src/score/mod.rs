@@ -39,6 +39,16 @@ pub trait Model: Denoiser + Send {
     fn part(&self, first: i64, count: i64) -> Box<dyn Model>;
 }
 
+/// The samples `[B, …]` that a model is asked about in parts of `size`: the place of the first sample of each, the handle
+/// for them, and the samples.
+pub fn parts(model: &dyn Model, x: &Tensor, size: i64) -> impl Iterator<Item = (i64, Box<dyn Model>, Tensor)> {
+    let batch = x.size()[0];
+    (0..batch).step_by(size as usize).map(move |first| {
+        let count = size.min(batch - first);
+        (first, model.part(first, count), x.narrow(0, first, count))
+    })
+}
+
 /// One evaluation of a denoiser, and all that follows from it.
 #[derive(Debug)]
 pub struct Eval {

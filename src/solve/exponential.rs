@@ -263,6 +263,12 @@ fn exponential_moments(z: f64, n: usize) -> Vec<f64> {
     moments
 }
 
+/// The weights of predictions of the data at the nodes u_j for a step of length h in λ, without the factor α of its end:
+/// h ∫₀¹ e^{−h(1−u)} ℓ_j(u) du with the basis ℓ of Lagrange.
+pub fn data_weights(nodes: &[f64], h: f64) -> Vec<f64> {
+    solve_vandermonde(nodes, &exponential_moments(h, nodes.len()))
+}
+
 /// The w with Σ_j w_j x_jᵏ = b_k (Björck & Pereyra 1970), the points x_j distinct.
 fn solve_vandermonde(points: &[f64], moments: &[f64]) -> Vec<f64> {
     let (x, n) = (points, points.len());

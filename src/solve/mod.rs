@@ -57,7 +57,7 @@ pub use embedded::{Attempt, Embedded, Medium, Rejected, Scale, Tolerance, Variab
 pub use er_sde::{ErSde, NoiseScale};
 pub use euler_maruyama::EulerMaruyama;
 pub use exp_adams::ExpAdams;
-pub use exponential::{Basis, Predict};
+pub use exponential::{Basis, Predict, data_weights};
 pub use exponential_integrator::ExponentialIntegrator;
 pub use gotta_go_fast::GottaGoFast;
 pub use grid::{Explicit, Grid, Karras, LogSnr, Quadratic, Rectified, Tabulated, UniformGrid};

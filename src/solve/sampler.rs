@@ -12,7 +12,7 @@ use super::{
 };
 use crate::error::Result;
 use crate::rng::{Purpose, Stream};
-use crate::score::{Counted, Denoiser, Model};
+use crate::score::{Counted, Denoiser, Model, parts};
 use crate::sde::Sde;
 use crate::tensor;
 use crate::threads::{Workers, cpu_seconds};
@@ -153,10 +153,8 @@ impl Sampler {
     ) -> Result<Run> {
         let start = Instant::now();
         let batch = init.size()[0];
-        let chunks = (0..batch).step_by(self.chunk).map(|first| {
-            let count = (batch - first).min(self.chunk as i64);
-            Chunk { model: model.part(first, count), first: first as usize, x: init.narrow(0, first, count) }
-        });
+        let chunks =
+            parts(model, init, self.chunk as i64).map(|(first, model, x)| Chunk { model, first: first as usize, x });
         let integrate = |Chunk { model, first, x }: Chunk| {
             let (counted, count, start) = (Counted::new(&*model), x.size()[0] as usize, cpu_seconds());
             let x = match &self.schedule {

@@ -6,11 +6,10 @@ use std::path::{Path, PathBuf};
 
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use tch::{Device, Kind, Tensor};
 
 use crate::error::{Error, Result};
-use crate::file::{sweep, write_whole};
+use crate::file::{sha256, sweep, write_whole};
 use crate::tensor;
 
 /// What a checkpoint says about itself.
@@ -322,10 +321,6 @@ impl Manifest {
 /// A text in one line, whatever names from a damaged file stand in it.
 fn line(text: &str) -> String {
     text.replace(['\n', '\r'], " ")
-}
-
-fn sha256(data: &[u8]) -> String {
-    Sha256::digest(data).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Removes all checkpoints in a folder but the last `keep` up to step `last`.

@@ -6,7 +6,7 @@ use tch::{Kind, Tensor};
 use super::time::{log_ratios, time_of_log_ratio};
 use crate::error::Result;
 use crate::rng::Stream;
-use crate::score::Model;
+use crate::score::{Model, parts};
 use crate::tensor;
 use crate::threads::Workers;
 
@@ -102,15 +102,8 @@ pub fn losses_by_level(
 
 /// D(x, t), in parts side by side.
 fn denoised(model: &dyn Model, x: &Tensor, t: f64, workers: &Workers) -> Tensor {
-    let batch = x.size()[0];
-    let parts: Vec<_> = (0..batch)
-        .step_by(PART as usize)
-        .map(|first| {
-            let count = PART.min(batch - first);
-            (model.part(first, count), x.narrow(0, first, count))
-        })
-        .collect();
-    let work = |(model, x): (Box<dyn Model>, Tensor)| tch::no_grad(|| model.denoise(&x, t));
+    let parts: Vec<_> = parts(model, x, PART).collect();
+    let work = |(_, model, x): (i64, Box<dyn Model>, Tensor)| tch::no_grad(|| model.denoise(&x, t));
     let parts: Vec<Tensor> = workers.install(|| parts.into_par_iter().map(work).collect());
     Tensor::cat(&parts, 0)
 }

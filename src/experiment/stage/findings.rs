@@ -15,17 +15,46 @@ pub(super) fn label(name: &str) -> String {
     metric(name).map_or_else(|| name.to_owned(), |metric| metric.label().to_owned())
 }
 
-/// A table for each metric: solvers × budgets, with the best at each budget and all that may be as good.
-pub fn tables(comparison: &Comparison) -> Vec<RankedTable> {
-    let summaries = comparison.summaries();
-    comparison.standings().iter().map(|standings| table(comparison, &summaries, standings)).collect()
+/// What a comparison found, worked out once for all tables and figures.
+#[derive(Debug)]
+pub struct Findings<'a> {
+    /// What was measured.
+    pub comparison: &'a Comparison,
+    /// Repeats put together.
+    pub summaries: Vec<Summary>,
+    /// How the solvers stand by each metric.
+    pub standings: Vec<Standings>,
 }
 
-fn table(comparison: &Comparison, summaries: &[Summary], standings: &Standings) -> RankedTable {
-    let mine: Vec<&Summary> = summaries.iter().filter(|s| s.metric == standings.metric).collect();
+impl<'a> Findings<'a> {
+    /// Those of a comparison.
+    pub fn of(comparison: &'a Comparison) -> Self {
+        Findings { comparison, summaries: comparison.summaries(), standings: comparison.standings() }
+    }
+
+    /// A table for each metric: solvers × budgets, with the best at each budget and all that may be as good.
+    pub fn tables(&self) -> Vec<RankedTable> {
+        self.standings.iter().map(|standings| table(self, standings)).collect()
+    }
+
+    /// What is known of a solver at a budget by a metric.
+    pub fn at(&self, entry: &str, budget: Option<usize>, metric: &str) -> Option<&Summary> {
+        self.summaries.iter().find(|s| s.entry == entry && s.budget == budget && s.metric == metric)
+    }
+
+    /// That of fresh data against the reference.
+    pub fn floor(&self, metric: &str) -> Option<&Summary> {
+        self.at(FLOOR, None, metric)
+    }
+}
+
+fn table(findings: &Findings, standings: &Standings) -> RankedTable {
+    let Findings { comparison, summaries, .. } = findings;
+    let metric = &standings.metric;
+    let mine: Vec<&Summary> = summaries.iter().filter(|s| s.metric == *metric).collect();
     let adaptive = mine.iter().any(|s| s.budget.is_none() && s.entry != FLOOR);
     let cell = |entry: &str, budget: Option<usize>| {
-        let Some(s) = mine.iter().find(|s| s.entry == entry && s.budget == budget) else { return String::new() };
+        let Some(s) = findings.at(entry, budget, metric) else { return String::new() };
         if s.value.is_nan() {
             return "diverged".into();
         }
@@ -42,7 +71,7 @@ fn table(comparison: &Comparison, summaries: &[Summary], standings: &Standings) 
         [entry.to_string()].into_iter().chain(budgets.iter().map(|&budget| cell(entry, budget))).collect()
     };
     let there = |entry: &&str| mine.iter().any(|s| s.entry == *entry);
-    let floor = mine.iter().find(|s| s.entry == FLOOR);
+    let floor = findings.floor(metric);
     let floor =
         floor.map_or(String::new(), |s| format!("; data against data: {}", plus_minus(s.value, s.standard_error)));
     let entries: Vec<&str> = comparison.entries().into_iter().filter(there).collect();
@@ -58,7 +87,7 @@ fn table(comparison: &Comparison, summaries: &[Summary], standings: &Standings) 
     };
     let places = (0..entries.len()).flat_map(|row| (0..standings.contests.len()).map(move |column| (row, column)));
     let table = Table {
-        caption: format!("{} ± standard error{floor}", label(&standings.metric)),
+        caption: format!("{} ± standard error{floor}", label(metric)),
         columns: ["solver".to_owned()].into_iter().chain(budgets.iter().map(heading)).collect(),
         rows: entries.iter().map(|entry| row(entry)).collect(),
     };
@@ -66,15 +95,12 @@ fn table(comparison: &Comparison, summaries: &[Summary], standings: &Standings) 
 }
 
 /// What was found, in words: by the first metric, who is best at which budgets, and by how much.
-pub(super) fn summary(plan: &Plan, comparison: Option<&Comparison>) -> String {
+pub(super) fn summary(plan: &Plan, findings: Option<&Findings>) -> String {
     let description = plan.spec.description.clone().map_or(String::new(), |text| format!("{} ", text.trim()));
-    let found = comparison.and_then(|comparison| Some((comparison, comparison.standings().into_iter().next()?)));
-    let Some((comparison, standings)) = found else { return description };
-    let summaries = comparison.summaries();
-    let value = |entry: &str, budget: usize| {
-        let mine = |s: &&Summary| s.entry == entry && s.budget == Some(budget) && s.metric == standings.metric;
-        summaries.iter().find(mine).map_or(f64::NAN, |s| s.value)
-    };
+    let found = findings.and_then(|findings| Some((findings, findings.standings.first()?)));
+    let Some((findings, standings)) = found else { return description };
+    let value =
+        |entry: &str, budget: usize| findings.at(entry, Some(budget), &standings.metric).map_or(f64::NAN, |s| s.value);
     // Budgets in a row with the same best belong together.
     let mut spans: Vec<(&str, Vec<&Contest>)> = Vec::new();
     for contest in &standings.contests {
@@ -92,7 +118,7 @@ pub(super) fn summary(plan: &Plan, comparison: Option<&Comparison>) -> String {
             false => format!("{entry} from {first} to {last} evaluations ({} to {})", of(first), of(last)),
         }
     };
-    let floor = summaries.iter().find(|s| s.metric == standings.metric && s.entry == FLOOR);
+    let floor = findings.floor(&standings.metric);
     let floor =
         floor.map_or(String::new(), |s| format!(" Fresh data reach {}.", plus_minus(s.value, s.standard_error)));
     match spans.is_empty() {

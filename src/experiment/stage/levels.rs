@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::experiment::observer::Observer;
 use crate::experiment::{Plan, RunDir};
 use crate::file::write_whole;
@@ -27,12 +27,8 @@ pub(super) fn write_levels(plan: &Plan, run: &RunDir, observer: &dyn Observer) -
     observer.begin("loss by noise level", COUNT as u64);
     let mut tick = || {
         observer.advance(1);
-        if !observer.stopped() {
-            return Ok(());
-        }
         let run = run.path().display();
-        let remedy = format!("the training is done and in {run}; continue with --resume --out {run}");
-        Err(Error::Interrupted { remedy })
+        observer.go_on(&format!("the training is done and in {run}; continue with --resume --out {run}"))
     };
     let models = (&*model, exact.as_ref().map(|exact| exact as &dyn crate::score::Model));
     let stream = Stream::new(plan.spec.seed, Purpose::Levels);

@@ -7,7 +7,6 @@ mod findings;
 mod levels;
 mod log;
 mod losses;
-
 mod overview;
 mod quality;
 mod report;
@@ -16,24 +15,19 @@ mod train;
 
 pub use compare::{Cell, Comparison, Contest, Only, Sources, Standings, Store, Summary, compare, sources};
 pub(super) use compare::{Repeat, Subject};
-pub use findings::tables;
+pub use findings::Findings;
 pub use overview::{Heading, Member, Overview};
 pub use report::report;
 pub use sample::{Door, Ready, Sampled, read_npy, sample, write_npy};
 pub use train::{Training, train};
 
 use super::observer::Observer;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// Counts sampling steps towards a total and passes on the wish to stop.
 fn tick(observer: &dyn Observer) -> impl Fn(usize) -> Result<()> + Sync + '_ {
     |samples| {
         observer.advance(samples as u64);
-        if observer.stopped() {
-            return Err(Error::Interrupted {
-                remedy: "nothing of this stage was kept; give the same command again".into(),
-            });
-        }
-        Ok(())
+        observer.go_on("nothing of this stage was kept; give the same command again")
     }
 }

@@ -1,13 +1,13 @@
 //! What is drawn of a comparison.
 
-use super::compare::{Cloud, Comparison, Contest, Sources, Standings, Store, Summary, best, clouds};
-use super::findings::{label, tables};
+use super::compare::{Cloud, Contest, Sources, Standings, Store, Summary, best, clouds, distinct};
+use super::findings::{Findings, label};
 use super::report::{Drawer, first_two};
 use crate::data::Part;
 use crate::error::Result;
 use crate::experiment::observer::Observer;
 use crate::experiment::run_dir::RunDir;
-use crate::experiment::spec::{CompareSpec, FLOOR};
+use crate::experiment::spec::CompareSpec;
 use crate::metric::Best;
 use crate::order::{Point, fit};
 use crate::report::{
@@ -30,20 +30,19 @@ const PROMISE: &str = "Differences are paired: all solvers of a repeat share x_T
 
 impl Drawer<'_> {
     /// For each metric a table, curves against evaluations and against seconds, which solvers differ, and orders.
-    pub(super) fn quality(&self, comparison: &Comparison) -> Result<Vec<Block>> {
+    pub(super) fn quality(&self, findings: &Findings) -> Result<Vec<Block>> {
         let mut blocks = vec![Block::Paragraph(PROMISE.into())];
-        blocks.extend(tables(comparison).into_iter().map(Block::Ranked));
-        for metric in comparison.metrics() {
+        blocks.extend(findings.tables().into_iter().map(Block::Ranked));
+        for metric in findings.comparison.metrics() {
             let label = label(metric);
-            let floor = comparison.cells.iter().any(|cell| cell.entry == FLOOR && cell.metric == metric);
-            let floor = match floor {
+            let floor = match findings.floor(metric).is_some() {
                 true if self.plan.data().digest().is_some() => " The dashed line is training rows in their place.",
                 true => " The dashed line is fresh data, the best that any sampler can reach with as many points.",
                 false => "",
             };
             for (against, x_label) in [("nfe", "evaluations per sample"), ("seconds", self.seconds())] {
                 let cost = |s: &Summary| if against == "nfe" { s.nfe } else { s.seconds };
-                let curves = quality_curves(comparison, metric, x_label, cost);
+                let curves = quality_curves(findings, metric, x_label, cost);
                 let front = if curves.front { " The broad line is the Pareto front." } else { "" };
                 let caption = format!(
                     "{label} of the samples against {x_label}{}, both measured. Bands are Student's 95 % intervals of the mean over \
@@ -52,20 +51,19 @@ impl Drawer<'_> {
                 );
                 blocks.push(self.block(&curves, &format!("{metric}-{against}"), caption)?);
             }
-            blocks.extend(self.orders(comparison, metric)?);
+            blocks.extend(self.orders(findings, metric)?);
         }
-        blocks.extend(comparison.standings().iter().filter_map(|standings| matrices(comparison, standings)));
+        blocks.extend(findings.standings.iter().filter_map(|standings| matrices(findings, standings)));
         Ok(blocks)
     }
 
     /// The error against steps of each solver, with the order that fits.
-    fn orders(&self, comparison: &Comparison, metric: &str) -> Result<Option<Block>> {
+    fn orders(&self, findings: &Findings, metric: &str) -> Result<Option<Block>> {
         if !CONVERGING.contains(&metric) {
             return Ok(None);
         }
-        let summaries = comparison.summaries();
         let panel = |entry: &str| {
-            let mine = summaries.iter().filter(|s| s.entry == entry && s.metric == metric);
+            let mine = findings.summaries.iter().filter(|s| s.entry == entry && s.metric == metric);
             let points: Vec<Point> = mine
                 .filter_map(|s| Some(Point { steps: s.steps?, error: s.value, standard_error: s.standard_error }))
                 .collect();
@@ -84,7 +82,7 @@ impl Drawer<'_> {
             }
         };
         let panels: Vec<OrderPanel> =
-            comparison.entries().into_iter().map(panel).filter(|panel| panel.points.len() > 1).collect();
+            findings.comparison.entries().into_iter().map(panel).filter(|panel| panel.points.len() > 1).collect();
         if panels.is_empty() {
             return Ok(None);
         }
@@ -101,12 +99,7 @@ impl Drawer<'_> {
     pub(super) fn sources(&self, run: &RunDir) -> Result<Vec<Block>> {
         let path = run.file("sources.csv");
         let sources = if path.is_file() { Sources::read(&path)? } else { Vec::new() };
-        let mut entries: Vec<&str> = Vec::new();
-        for source in sources.iter().filter(|source| source.budget.is_some()) {
-            if !entries.contains(&source.entry.as_str()) {
-                entries.push(&source.entry);
-            }
-        }
+        let entries = distinct(sources.iter().filter(|source| source.budget.is_some()).map(|source| &*source.entry));
         let Some(first) = sources.first() else { return Ok(Vec::new()) };
         let panel = |entry: &&str| {
             let mine: Vec<&Sources> = sources.iter().filter(|s| s.entry == *entry && s.budget.is_some()).collect();
@@ -134,7 +127,7 @@ impl Drawer<'_> {
     /// Samples of each solver at each budget, of those that the comparison has kept.
     pub(super) fn clouds(
         &self,
-        comparison: &Comparison,
+        findings: &Findings,
         spec: &CompareSpec,
         run: &RunDir,
         observer: &dyn Observer,
@@ -145,6 +138,7 @@ impl Drawer<'_> {
             return Ok(Vec::new());
         }
         let clouds = clouds(self.plan, spec, self.model, &Store::new(run.cells()), observer);
+        let comparison = findings.comparison;
         let known = |cloud: &&Cloud| comparison.cells.iter().any(|cell| cell.entry == cloud.entry);
         let clouds: Vec<&Cloud> = clouds.iter().filter(known).collect();
         if clouds.is_empty() {
@@ -153,13 +147,11 @@ impl Drawer<'_> {
         let mut budgets: Vec<Option<usize>> = clouds.iter().map(|cloud| cloud.budget).collect();
         budgets.sort_by_key(|budget| budget.unwrap_or(usize::MAX));
         budgets.dedup();
-        let summaries = comparison.summaries();
         let metric = comparison.metrics().first().map_or(String::new(), |metric| (*metric).to_owned());
         let row = |entry: &str| {
             let cell = |budget: &Option<usize>| {
                 let cloud = clouds.iter().find(|cloud| cloud.entry == entry && cloud.budget == *budget);
-                let mine = |s: &&Summary| s.entry == entry && s.budget == *budget && s.metric == metric;
-                let note = summaries.iter().find(mine).map_or(String::new(), |s| match s.value.is_nan() {
+                let note = findings.at(entry, *budget, &metric).map_or(String::new(), |s| match s.value.is_nan() {
                     true => "diverged".into(),
                     false => number(s.value),
                 });
@@ -217,15 +209,13 @@ impl Drawer<'_> {
 }
 
 /// Which solvers differ at each budget, folded away.
-fn matrices(comparison: &Comparison, standings: &Standings) -> Option<Block> {
-    let summaries = comparison.summaries();
+fn matrices(findings: &Findings, standings: &Standings) -> Option<Block> {
     let metric = label(&standings.metric);
     let direction = best(&standings.metric);
     let matrix = |contest: &Contest| {
         let value = |entry: &String| {
-            let mine =
-                |s: &&Summary| s.entry == *entry && s.budget == Some(contest.budget) && s.metric == standings.metric;
-            summaries.iter().find(mine).map_or(f64::NAN, |s| direction.loss(s.value))
+            let found = findings.at(entry, Some(contest.budget), &standings.metric);
+            found.map_or(f64::NAN, |s| direction.loss(s.value))
         };
         Block::Matrix(SignificanceMatrix {
             caption: format!("{metric} at {} evaluations", contest.budget),
@@ -241,13 +231,7 @@ fn matrices(comparison: &Comparison, standings: &Standings) -> Option<Block> {
 }
 
 /// One series a solver, in the order of the experiment.
-fn quality_curves(
-    comparison: &Comparison,
-    metric: &str,
-    x_label: &str,
-    cost: impl Fn(&Summary) -> f64,
-) -> QualityCurves {
-    let summaries = comparison.summaries();
+fn quality_curves(findings: &Findings, metric: &str, x_label: &str, cost: impl Fn(&Summary) -> f64) -> QualityCurves {
     let label = label(metric);
     let direction = best(metric);
     // On a logarithmic axis what may have either sign shows its size.
@@ -257,8 +241,8 @@ fn quality_curves(
         Best::Most => (format!("{label} (higher is better)"), |value| value),
     };
     // Every solver keeps its place, and so its colour, in the figures of all metrics.
-    let entries = comparison.entries();
-    let mine: Vec<&Summary> = summaries.iter().filter(|s| s.metric == metric).collect();
+    let entries = findings.comparison.entries();
+    let mine: Vec<&Summary> = findings.summaries.iter().filter(|s| s.metric == metric).collect();
     let point = |s: &Summary| {
         let point = QualityPoint::new(cost(s), shown(s.value), s.standard_error);
         if direction == Best::Zero { point } else { point.within(s.interval) }
@@ -269,7 +253,7 @@ fn quality_curves(
         QualitySeries { label: format!("{entry}{none}"), points }
     });
     let series = series.collect();
-    let floor = mine.iter().find(|s| s.entry == FLOOR);
+    let floor = findings.floor(metric);
     QualityCurves {
         x_label: x_label.into(),
         y_label,

@@ -7,7 +7,7 @@ use tch::Tensor;
 
 use super::board::write_images;
 use super::compare::Comparison;
-use super::findings::summary;
+use super::findings::{Findings, summary};
 use super::losses::{calibration_curve, level_curve, loss_curve};
 use super::sample::read_npy;
 use crate::data::Part;
@@ -37,21 +37,19 @@ pub fn report(plan: &Plan, model: &dyn Model, run: &RunDir, observer: &dyn Obser
     let drawer = Drawer { plan, model, folder: run.folder("figures")? };
     let path = run.file("compare.csv");
     let comparison = if path.is_file() { Some(Comparison::read(&path)?) } else { None };
+    let findings = comparison.as_ref().map(Findings::of);
     let mut sections = Vec::new();
     let mut section = |heading: &str, blocks: Vec<Block>| {
         if !blocks.is_empty() {
             sections.push(Section { heading: heading.into(), blocks });
         }
-        if observer.stopped() {
-            return Err(Error::Interrupted { remedy: "draw it again with `ornstein report RUN`".into() });
-        }
-        Ok(())
+        observer.go_on("draw it again with `ornstein report RUN`")
     };
     section("Training", drawer.training(run)?)?;
-    if let (Some(comparison), Some(spec)) = (&comparison, &plan.spec.compare) {
-        section("Quality and cost", drawer.quality(comparison)?)?;
+    if let (Some(findings), Some(spec)) = (&findings, &plan.spec.compare) {
+        section("Quality and cost", drawer.quality(findings)?)?;
         section("Sources of error", drawer.sources(run)?)?;
-        section("Samples of each solver", drawer.clouds(comparison, spec, run, observer)?)?;
+        section("Samples of each solver", drawer.clouds(findings, spec, run, observer)?)?;
         section("Time grids", drawer.grids(spec)?)?;
     }
     section("Samples", drawer.samples(run)?)?;
@@ -61,7 +59,7 @@ pub fn report(plan: &Plan, model: &dyn Model, run: &RunDir, observer: &dyn Obser
     write_images(&drawer.folder, manifest.and_then(|path| Checkpoint::step_of(&path)).unwrap_or(0))?;
     let page = Page {
         title: plan.spec.name.clone(),
-        summary: summary(plan, comparison.as_ref()),
+        summary: summary(plan, findings.as_ref()),
         provenance: provenance(run)?,
         sections,
     };

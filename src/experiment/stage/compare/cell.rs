@@ -152,7 +152,8 @@ pub(super) fn csv_of<T: Serialize>(records: &[T]) -> Vec<u8> {
     writer.into_inner().expect("writing to memory does not fail")
 }
 
-fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+/// Each name once, in the order of first sight.
+pub(in crate::experiment::stage) fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let mut known = Vec::new();
     for name in names {
         if !known.contains(&name) {

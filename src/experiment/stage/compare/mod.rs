@@ -14,6 +14,7 @@ mod verdict;
 
 use std::sync::Mutex;
 
+pub(super) use cell::distinct;
 pub use cell::{Cell, Comparison, Summary};
 pub(super) use clouds::{Cloud, clouds};
 pub use only::Only;

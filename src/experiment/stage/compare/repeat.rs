@@ -127,13 +127,23 @@ pub(super) fn flow_of(repeat: &mut Repeat, model: &dyn Model, job: &Job) -> Resu
         return Ok(None);
     }
     let schedule = sampler.schedule.controlled(&*plan.sde, tolerance);
-    if let Some(known) = repeat.flows.iter().position(|(known, _)| *known == schedule) {
-        return Ok(Some(known));
+    let (init, tick) = (repeat.init(), tick(observer));
+    let end = |schedule: &Schedule| flow(plan, model, &init, schedule.clone(), &|_| tick(0));
+    place_of(&mut repeat.flows, schedule, end).map(Some)
+}
+
+/// The place of what is known of a schedule, which is made if it is new.
+pub(super) fn place_of<T>(
+    known: &mut Vec<(Schedule, T)>,
+    schedule: Schedule,
+    make: impl FnOnce(&Schedule) -> Result<T>,
+) -> Result<usize> {
+    if let Some(place) = known.iter().position(|(known, _)| *known == schedule) {
+        return Ok(place);
     }
-    let tick = tick(observer);
-    let end = flow(plan, model, &repeat.init(), schedule.clone(), &|_| tick(0))?;
-    repeat.flows.push((schedule, end));
-    Ok(Some(repeat.flows.len() - 1))
+    let made = make(&schedule)?;
+    known.push((schedule, made));
+    Ok(known.len() - 1)
 }
 
 /// What is known of a run, and samples of it to look at.

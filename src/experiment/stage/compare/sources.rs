@@ -24,7 +24,7 @@ use tch::{Kind, Tensor};
 
 use super::cell::{csv_of, read_csv};
 use super::only::Only;
-use super::repeat::{Subject, seed};
+use super::repeat::{Subject, place_of, seed};
 use super::store::{Known, Store, subject};
 use super::{Job, jobs, tick};
 use crate::error::{Error, Result};
@@ -223,15 +223,11 @@ impl<'a> Ends<'a> {
             run => run?,
         };
         let schedule = sampler.schedule.controlled(&*plan.sde, TOLERANCE);
-        let place = match self.flows.iter().position(|(known, _)| *known == schedule) {
-            Some(place) => place,
-            None => {
-                let of_model = flow(plan, model, &self.init, schedule.clone(), &tick)?;
-                let of_exact = exact_flow(plan, &self.init, schedule.clone(), &tick)?;
-                self.flows.push((schedule, [of_model, of_exact]));
-                self.flows.len() - 1
-            }
+        let ends = |schedule: &Schedule| {
+            let of_model = flow(plan, model, &self.init, schedule.clone(), &tick)?;
+            Ok([of_model, exact_flow(plan, &self.init, schedule.clone(), &tick)?])
         };
+        let place = place_of(&mut self.flows, schedule, ends)?;
         let [of_model, of_exact] = &self.flows[place].1;
         let x = tensor::to_rows(&run.x);
         Ok(Some(Sources {

@@ -5,14 +5,13 @@ use std::path::PathBuf;
 
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use tch::{Device, Kind, Tensor};
 
 use super::super::sample::{read_npy, write_npy};
 use super::cell::csv_of;
 use crate::error::{Error, Result};
 use crate::experiment::plan::Plan;
-use crate::file::write_whole;
+use crate::file::{sha256, write_whole};
 use crate::rng::{Purpose, Stream};
 use crate::score::Model;
 use crate::solve::{Grid, LogSnr};
@@ -107,9 +106,13 @@ impl Store {
     }
 
     fn path(&self, key: &str, extension: &str) -> Option<PathBuf> {
-        let digest: String = Sha256::digest(key).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        Some(self.folder.as_ref()?.join(format!("{digest}.{extension}")))
+        Some(self.folder.as_ref()?.join(format!("{}.{extension}", short(key.as_bytes()))))
     }
+}
+
+/// Half a SHA-256 is enough for a name.
+fn short(data: &[u8]) -> String {
+    sha256(data)[..32].to_owned()
 }
 
 /// What all runs of a comparison have in common, as JSON: one line.
@@ -145,14 +148,14 @@ fn fingerprint(plan: &Plan, model: &dyn Model) -> String {
     let x0 = plan.data().draw(Stream::new(plan.spec.seed, Purpose::Levels), 0, count).to_kind(kind).to_device(device);
     let noise = tensor::normals(Stream::new(plan.spec.seed, Purpose::Levels), 0, 1, &x0);
     let model = model.part(0, count as i64);
-    let mut hash = Sha256::new();
+    let mut answers = Vec::new();
     for t in LogSnr::default().times(sde, LEVELS - 1) {
         let kernel = sde.kernel(t);
         let x = &x0 * kernel.alpha + &noise * kernel.sigma;
         let answer: Tensor = tch::no_grad(|| model.denoise(&x, t)).to_kind(Kind::Double).to_device(Device::Cpu);
-        tensor::to_array(&answer).iter().for_each(|value| hash.update(value.to_le_bytes()));
+        tensor::to_array(&answer).iter().for_each(|value| answers.extend(value.to_le_bytes()));
     }
-    hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    short(&answers)
 }
 
 #[cfg(test)]
