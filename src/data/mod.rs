@@ -43,6 +43,25 @@ pub enum Part {
     HeldOut,
 }
 
+/// Samples, and what is known of each beside it.
+#[derive(Debug)]
+pub struct Examples {
+    /// `[N, …]`
+    pub x: Tensor,
+    /// The place of each one's class in [`Dataset::classes`], int64 `[N]`; none of a data set without classes.
+    pub class: Option<Tensor>,
+    /// How each was augmented, `[N, E]`, where it was and a network should be told, so that it does not learn to make
+    /// augmented samples.
+    pub augmentation: Option<Tensor>,
+}
+
+impl Examples {
+    /// Samples of which nothing is known.
+    pub fn plain(x: Tensor) -> Self {
+        Examples { x, class: None, augmentation: None }
+    }
+}
+
 /// A data distribution. Sample i of a stream is a function of the stream and i, so there is no position to save.
 pub trait Dataset: Debug + Send + Sync {
     /// The shape of one sample, `[D]` for points.
@@ -55,6 +74,27 @@ pub trait Dataset: Debug + Send + Sync {
     /// rows without repetition, and so at most as many as there are.
     fn sample(&self, _part: Part, stream: Stream, first: u64, count: usize) -> Tensor {
         self.draw(stream, first, count)
+    }
+
+    /// What training is shown: the samples of [`Dataset::draw`], augmented where that is asked for, with what is known
+    /// of each.
+    fn examples(&self, stream: Stream, first: u64, count: usize) -> Examples {
+        Examples::plain(self.draw(stream, first, count))
+    }
+
+    /// The samples of [`Dataset::sample`], with what is known of each.
+    fn labelled(&self, part: Part, stream: Stream, first: u64, count: usize) -> Examples {
+        Examples::plain(self.sample(part, stream, first, count))
+    }
+
+    /// The names of the classes that samples are labelled with; none where they are not.
+    fn classes(&self) -> &[String] {
+        &[]
+    }
+
+    /// The length of [`Examples::augmentation`]; 0 where nothing is augmented.
+    fn augmentations(&self) -> usize {
+        0
     }
 
     /// Samples `[B, …]` in the units and the form that the data come in, where a model learns them in others.
