@@ -65,7 +65,7 @@ fn forwards(network: &dyn Network, x: &Tensor, count: usize) -> f64 {
     let start = Instant::now();
     tch::no_grad(|| {
         for _ in 0..count {
-            let _ = black_box(network.forward(x, &noise, &condition, false));
+            let _ = black_box(network.forward(x, &noise, &condition, None));
         }
     });
     start.elapsed().as_secs_f64()

@@ -10,6 +10,7 @@ fn main() {
     println!("cargo:rerun-if-changed=src");
     println!("cargo:rerun-if-changed=Cargo.lock");
     println!("cargo:rustc-env=ORNSTEIN_SOURCES={}", sources());
+    compile();
     let Some(libtorch) = std::env::var_os("LIBTORCH").map(PathBuf::from) else { return };
     // The folder itself and not the link .libtorch: a binary keeps working when the checkout moves.
     let lib = libtorch.join("lib");
@@ -22,6 +23,32 @@ fn main() {
         // As DT_RUNPATH, so that LD_LIBRARY_PATH can point a carried binary at another machine's LibTorch.
         println!("cargo:rustc-link-arg=-Wl,--enable-new-dtags");
     }
+}
+
+/// Compiles the few lines of C++ that hang functions of our own into LibTorch's graphs. Its headers lie beside the
+/// libraries that torch-sys has found.
+fn compile() {
+    const NAME: &str = "ornstein_autograd";
+    const SOURCE: &str = "src/differentiable.cpp";
+    let Some(lib) = std::env::var_os("DEP_TCH_LIBTORCH_LIB").map(PathBuf::from) else { return };
+    let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo names a folder"));
+    // This script runs at every change of a source, and LibTorch's headers take a while.
+    let changed = |path: &Path| path.metadata().and_then(|about| about.modified()).ok();
+    let archive = changed(&out.join(format!("lib{NAME}.a")));
+    if archive.is_some() && [SOURCE, "scripts/build.rs"].iter().all(|path| changed(Path::new(path)) < archive) {
+        println!("cargo:rustc-link-search=native={}", out.display());
+        println!("cargo:rustc-link-lib=static={NAME}");
+        return println!("cargo:rustc-link-lib=stdc++");
+    }
+    let include = lib.with_file_name("include");
+    cc::Build::new()
+        .cpp(true)
+        .std("c++17")
+        .flag_if_supported("-w")
+        .include(&include)
+        .include(include.join("torch/csrc/api/include"))
+        .file(SOURCE)
+        .compile(NAME);
 }
 
 /// A hash of all sources and of the versions of all dependencies.

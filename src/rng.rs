@@ -33,6 +33,8 @@ pub enum Purpose {
     Levels = 11,
     /// Time integrals of the Brownian motion, given its values.
     Area = 12,
+    /// Masks of dropout.
+    Dropout = 13,
 }
 
 /// An inexhaustible table of random numbers for one seed and purpose.
@@ -72,6 +74,21 @@ impl Stream {
                 pair[0] = radius * cos;
                 if let Some(second) = pair.get_mut(1) {
                     *second = radius * sin;
+                }
+            }
+        }
+    }
+
+    /// For draw `draw` of the samples `first..`, `dim` numbers each: 0 with probability `share`, rounded to a multiple of
+    /// 2⁻¹⁶, and else `one`; `out` is `[samples, dim]`, row-major.
+    pub fn bernoulli(&self, (first, draw): (u64, u32), dim: usize, share: f64, one: f32, out: &mut [f32]) {
+        let below = (share * 65536.0).round() as u32;
+        for (i, row) in out.chunks_mut(dim.max(1)).enumerate() {
+            for (block, eight) in row.chunks_mut(8).enumerate() {
+                let words = self.block(first + i as u64, draw, block as u32);
+                for (j, value) in eight.iter_mut().enumerate() {
+                    let bits = words[j / 2] >> (16 * (j % 2)) & 0xFFFF;
+                    *value = if bits < below { 0.0 } else { one };
                 }
             }
         }

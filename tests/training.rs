@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ornstein::data::Library;
 use ornstein::experiment::{Compute, Plan, Spec};
-use ornstein::model::{Builder, Condition, Network, Prediction, Trained};
+use ornstein::model::{Builder, Condition, Network, Prediction, Trained, Training};
 use ornstein::rng::{Purpose, Stream};
 use ornstein::score::exact::Law;
 use ornstein::score::{Denoiser, Model};
@@ -58,7 +58,7 @@ struct Perfect {
 }
 
 impl Network for Perfect {
-    fn forward(&self, x: &Tensor, noise: &Tensor, _condition: &Condition, _train: bool) -> Tensor {
+    fn forward(&self, x: &Tensor, noise: &Tensor, _condition: &Condition, _training: Option<&Training>) -> Tensor {
         let (mut answers, noise) = (tensor::to_rows(x), tensor::to_array(noise));
         for (mut row, c_noise) in answers.rows_mut().into_iter().zip(noise.iter().cycle()) {
             // c_noise = ¼ ln κ tells the time.

@@ -9,7 +9,7 @@ use super::choices::{
 use crate::data::{Dataset, Library, Toy};
 use crate::error::Fault;
 use crate::metric::Metric;
-use crate::model::{Builder, Network};
+use crate::model::{Builder, Interface, Network};
 use crate::sde::Sde;
 use crate::solve::{About, Corrector, Grid, Method, Recipe};
 use crate::train::{AdamW, Averaging, Schedule, TimeLaw, Weighting};
@@ -68,18 +68,38 @@ impl DataSpec {
 }
 
 impl NetworkSpec {
-    /// The network for samples of the given shape.
+    /// The network for what it sees and is told.
     ///
     /// # Errors
-    /// When it is not made for such a shape.
-    pub fn build(&self, shape: &[i64], seed: u64, parameters: &mut Builder) -> Result<Box<dyn Network>, Fault> {
-        match (self, shape) {
+    /// When it is not made for such data.
+    pub fn build(&self, interface: &Interface, seed: u64, parameters: &mut Builder) -> Result<Box<dyn Network>, Fault> {
+        match (self, interface.shape.as_slice()) {
             (NetworkSpec::Mlp(mlp), &[dim]) => Ok(Box::new(mlp.build(dim, seed, parameters))),
             (NetworkSpec::Mlp(_), shape) => Err(Fault::new(
                 "mlp",
                 format!("an MLP takes points, and the data have the shape {shape:?}"),
-                "choose a network for images",
+                "choose a network for images, such as unet",
             )),
+            (NetworkSpec::Unet(unet), _) => {
+                let network = unet.build(interface, seed, parameters).map_err(|fault| fault.under("unet"))?;
+                Ok(Box::new(network))
+            }
+        }
+    }
+
+    /// Whether it is told classes.
+    pub fn is_told_classes(&self) -> bool {
+        match self {
+            NetworkSpec::Mlp(_) => false,
+            NetworkSpec::Unet(unet) => unet.num_class_embeds.is_some(),
+        }
+    }
+
+    /// Whether it can be told how an example was augmented.
+    pub fn is_told_augmentations(&self) -> bool {
+        match self {
+            NetworkSpec::Mlp(_) => false,
+            NetworkSpec::Unet(_) => true,
         }
     }
 }

@@ -68,6 +68,8 @@ choice! {
     pub enum NetworkSpec ("network") {
         /// A multilayer perceptron, for points in a few dimensions.
         mlp => Mlp(model::Mlp),
+        /// A U-Net, for images.
+        unet => Unet(model::Unet),
     }
 }
 

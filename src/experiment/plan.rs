@@ -14,7 +14,7 @@ use super::spec::{Entry, LearnedModel, Noise, Spec};
 use super::train_spec::TrainSpec;
 use crate::data::{Dataset, Library, Part};
 use crate::error::{Error, Fault, Result};
-use crate::model::{Builder, Condition, Network, Parameters, Trained};
+use crate::model::{Builder, Condition, Interface, Network, Parameters, Trained};
 use crate::rng::{Purpose, Stream};
 use crate::score::empirical::Empirical;
 use crate::score::exact::{Exact, Law};
@@ -141,7 +141,10 @@ impl Plan {
 
     pub(super) fn build_network(&self, mut builder: Builder) -> Result<(Box<dyn Network>, Builder)> {
         let ModelSpec::Learned(model) = &self.spec.model else { panic!("an exact model has no network") };
-        let network = model.network.build(&self.data().shape(), self.spec.seed, &mut builder).map_err(|fault| {
+        let data = self.data();
+        let augmentations = if model.network.is_told_augmentations() { data.augmentations() } else { 0 };
+        let interface = Interface { shape: data.shape(), classes: data.classes().len(), augmentations, image: 0 };
+        let network = model.network.build(&interface, self.spec.seed, &mut builder).map_err(|fault| {
             let Fault { key, problem, remedy } = fault.under("model.network");
             Error::Experiment { place: key, problem, remedy }
         })?;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use super::{Builder, Condition, Embedding, Network, embedding, product};
+use super::{Builder, Condition, Embedding, Network, Training, embedding, product};
 use crate::error::{Fault, Settings, between};
 
 /// A residual perceptron that is told the noise level in every layer.
@@ -102,7 +102,7 @@ pub struct MlpNetwork {
 }
 
 impl Network for MlpNetwork {
-    fn forward(&self, x: &Tensor, noise: &Tensor, condition: &Condition, _train: bool) -> Tensor {
+    fn forward(&self, x: &Tensor, noise: &Tensor, condition: &Condition, _training: Option<&Training>) -> Tensor {
         assert!(condition.is_empty(), "an MLP cannot be told a condition");
         let features = embedding::features(noise, &self.frequencies);
         let e = self.embed.forward(&features).silu();

@@ -2,22 +2,27 @@
 
 mod condition;
 mod embedding;
+mod layer;
 mod mlp;
+mod norm;
 mod parameters;
 mod prediction;
 mod product;
+mod unet;
 
 pub use condition::{Condition, Tokens};
 pub use embedding::Embedding;
 pub use mlp::{Mlp, MlpNetwork};
 pub use parameters::{Builder, Leaves, Parameters};
 pub use prediction::{Prediction, Row};
+pub use unet::{DownBlock, Resampling, TimeEmbedding, TimeScaleShift, Unet, UnetNetwork, UpBlock};
 
 use std::fmt::Debug;
 use std::sync::Arc;
 
 use tch::{Kind, Tensor};
 
+use crate::rng::Stream;
 use crate::score::{Denoiser, Model};
 use crate::sde::Sde;
 use crate::tensor::each;
@@ -27,11 +32,83 @@ pub trait Network: Debug + Send {
     /// F(x, noise, condition) `[B, …]`, where x `[B, …]` is already scaled by c_in.
     ///
     /// `noise` is c_noise, `[B]`, or `[1]` where all samples share it (which saves the embedding of B equal numbers).
-    /// `train` switches on what only training has, such as dropout.
-    fn forward(&self, x: &Tensor, noise: &Tensor, condition: &Condition, train: bool) -> Tensor;
+    /// `training` switches on what only training has, such as dropout.
+    fn forward(&self, x: &Tensor, noise: &Tensor, condition: &Condition, training: Option<&Training>) -> Tensor;
 
     /// A further handle on the same parameters, for another thread.
     fn share(&self) -> Box<dyn Network>;
+}
+
+/// What a network is made for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Interface {
+    /// The shape of one sample.
+    pub shape: Vec<i64>,
+    /// The number of classes of the data; 0 where they have none.
+    pub classes: usize,
+    /// The length of what tells how an example was augmented ([`Condition::vector`]); 0 for nothing.
+    pub augmentations: usize,
+    /// The channels of an image to condition on ([`Condition::image`]); 0 for none.
+    pub image: usize,
+}
+
+impl Interface {
+    /// For samples of a shape, and nothing beside them.
+    pub fn of_shape(shape: &[i64]) -> Self {
+        Interface { shape: shape.to_vec(), ..Interface::default() }
+    }
+}
+
+/// What is random in a forward pass of training, as a function of the example.
+#[derive(Clone, Copy, Debug)]
+pub struct Training {
+    /// The stream of masks.
+    pub masks: Stream,
+    /// The first example of the batch; masks of the next are those of the next examples.
+    pub first: u64,
+}
+
+impl Training {
+    /// x `[B, …]` with each number set to zero with probability `share` and the others divided by 1 − `share`
+    /// (Srivastava et al. 2014). `place` tells the masks of a network apart.
+    ///
+    /// On the CPU the mask is a function of the example, in steps of 2⁻¹⁶ of the share; elsewhere it comes from the
+    /// device's own generator.
+    pub fn dropout(&self, x: &Tensor, share: f64, place: u32) -> Tensor {
+        if x.device() != tch::Device::Cpu {
+            return x.dropout(share, true);
+        }
+        let size = x.size();
+        let mut mask = Tensor::empty(&size, (Kind::Float, tch::Device::Cpu));
+        let width = mask.numel() / size[0].max(1) as usize;
+        // SAFETY: the mask is new.
+        let numbers = unsafe { crate::tensor::floats_mut(&mut mask) };
+        let keep = (1.0 / (1.0 - share)) as f32;
+        self.masks.bernoulli((self.first, place), width, share, keep, numbers);
+        // The channels of x may be last in memory; which number of the mask falls where does not matter.
+        let mask =
+            if x.dim() == 4 { mask.view([size[0], size[2], size[3], size[1]]).permute([0, 3, 1, 2]) } else { mask };
+        x * mask
+    }
+}
+
+/// Something made of tensors that nobody writes to, for all threads.
+#[derive(Debug)]
+struct Frozen<T>(T);
+
+// SAFETY: tensors count their handles atomically and may be read from any number of threads; tch makes them `!Sync` because
+// a handle can also be written through. Of a `Frozen` there are shared references only, and networks never write to their
+// parameters: the optimizer does, through the flat buffer, while no forward pass runs.
+unsafe impl<T: Send> Sync for Frozen<T> {}
+
+impl<T> Frozen<T> {
+    fn new(value: T) -> Self {
+        Frozen(value)
+    }
+
+    fn get(&self) -> &T {
+        &self.0
+    }
 }
 
 /// A network as a denoiser: D(x, t) = c_skip x + c_out F(c_in x, c_noise), with its condition bound.
@@ -58,7 +135,7 @@ impl Trained {
         let noise: Vec<f32> = rows.iter().map(|row| row.noise as f32).collect();
         let noise = Tensor::from_slice(&noise).to_device(x.device());
         let input = (x * factor(|row| row.input)).to_kind(Kind::Float);
-        let output = self.network.forward(&input, &noise, condition, false).to_kind(x.kind());
+        let output = self.network.forward(&input, &noise, condition, None).to_kind(x.kind());
         let out = output * factor(|row| row.out);
         if rows.iter().all(|row| row.skip == 0.0) { out } else { x * factor(|row| row.skip) + out }
     }
@@ -101,7 +178,7 @@ mod tests {
     struct Labelled;
 
     impl Network for Labelled {
-        fn forward(&self, x: &Tensor, noise: &Tensor, condition: &Condition, _train: bool) -> Tensor {
+        fn forward(&self, x: &Tensor, noise: &Tensor, condition: &Condition, _training: Option<&Training>) -> Tensor {
             let column = |values: &Tensor| {
                 let shape: Vec<i64> = std::iter::once(-1).chain(x.size()[1..].iter().map(|_| 1)).collect();
                 values.to_kind(Kind::Float).reshape(shape)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tch::{Kind, Tensor};
 
 use super::{LogUncertainty, TimeLaw, Weighting};
-use crate::model::{Condition, Network, Prediction};
+use crate::model::{Condition, Network, Prediction, Training};
 use crate::rng::{Purpose, Stream};
 use crate::sde::Sde;
 use crate::tensor;
@@ -61,7 +61,8 @@ impl Objective {
         condition: &Condition,
     ) -> Tensor {
         let Question { input, noise, target, weight } = self.ask(x0, first);
-        let error = (network.forward(&input, &noise, condition, true) - target).square();
+        let training = Training { masks: Stream::new(self.seed, Purpose::Dropout), first };
+        let error = (network.forward(&input, &noise, condition, Some(&training)) - target).square();
         match uncertainty {
             None => (error * weight).mean(Kind::Float),
             Some(uncertainty) => {
@@ -76,7 +77,7 @@ impl Objective {
     pub fn losses(&self, network: &dyn Network, x0: &Tensor, first: u64, condition: &Condition) -> Tensor {
         tch::no_grad(|| {
             let Question { input, noise, target, weight } = self.ask(x0, first);
-            let error = (network.forward(&input, &noise, condition, false) - target).square() * weight;
+            let error = (network.forward(&input, &noise, condition, None) - target).square() * weight;
             error.flatten(1, -1).mean_dim(1, false, Kind::Float)
         })
     }
