@@ -3,7 +3,10 @@
 //! The MLP 2 → 256 × 4 → 2 on two moons with EDM's process, loss and law of noise levels, clipping, AdamW and one moving
 //! average, on all cores; and the update alone of P parameters with clipping and one moving average.
 //!
-//! `--serve BATCH` and `--serve-update P` instead answer each number of steps on standard input with a line
+//! Beside it the U-Net of 1.6 M parameters for images of 32 × 32 (channels 32-64-64, two blocks a level, attention at
+//! 16 × 16): a training step, and its forward pass as sampling makes it.
+//!
+//! `--serve BATCH`, `--serve-unet BATCH`, `--serve-unet-forward BATCH` and `--serve-update P` instead answer each number of steps on standard input with a line
 //! `seconds peak`, the peak of resident memory being in KiB: `scripts/compare-pytorch` drives them so in turns with
 //! PyTorch.
 
@@ -13,22 +16,60 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use criterion::{BenchmarkId, Criterion, Throughput};
-use ornstein::data::{Toy, TwoMoons};
-use ornstein::model::{Builder, Mlp, Prediction};
+use ornstein::data::{Dataset, Toy, TwoMoons};
+use ornstein::model::{Builder, Condition, Interface, Mlp, Network, Parameters, Prediction, Trained, Unet};
+use ornstein::rng::{Purpose, Stream};
+use ornstein::score::{Model, parts};
 use ornstein::sde::Edm;
 use ornstein::tensor;
 use ornstein::threads::Workers;
 use ornstein::train::{
-    AdamW, Buffers, Constant, EdmWeighting, HalfLife, Learner, LogNormal, Moments, Objective, Trainer, TrainerSettings,
+    AdamW, Buffers, Constant, EdmWeighting, HalfLife, Learner, LogNormal, Moments, Objective, Told, Trainer, TrainerSettings,
     Update, norm,
 };
+use rayon::prelude::*;
 use tch::{Device, Kind, Tensor};
 
-/// A run without an end at a batch of this size.
-fn trainer(batch: usize) -> Trainer {
+/// Images that are drawn once.
+#[derive(Debug)]
+struct Fixed(Tensor);
+
+// SAFETY: the one tensor is only read.
+unsafe impl Sync for Fixed {}
+
+impl Dataset for Fixed {
+    fn shape(&self) -> Vec<i64> {
+        self.0.size()[1..].to_vec()
+    }
+
+    fn draw(&self, _stream: Stream, _first: u64, count: usize) -> Tensor {
+        self.0.narrow(0, 0, count as i64)
+    }
+}
+
+/// Images `[count, 1, 32, 32]`.
+fn images(count: i64) -> Tensor {
+    let like = Tensor::empty([count, 1, 32, 32], (Kind::Float, Device::Cpu));
+    tensor::normals(Stream::new(0, Purpose::Data), 0, 0, &like) * 0.5
+}
+
+/// The U-Net with its first parameters.
+fn unet() -> (Box<dyn Network>, Parameters) {
     let mut builder = Builder::new(0, Device::Cpu);
-    let network = Box::new(Mlp::default().build(2, 0, &mut builder));
-    let learner = Learner { network, uncertainty: None, parameters: builder.finish() };
+    let network = Unet::default().build(&Interface::of_shape(&[1, 32, 32]), 0, &mut builder).expect("images");
+    (Box::new(network), builder.finish())
+}
+
+/// The MLP with its first parameters.
+fn mlp() -> (Box<dyn Network>, Parameters) {
+    let mut builder = Builder::new(0, Device::Cpu);
+    let network = Mlp::default().build(2, 0, &mut builder);
+    (Box::new(network), builder.finish())
+}
+
+/// A run without an end at a batch of this size.
+fn trainer(batch: usize, (network, parameters): (Box<dyn Network>, Parameters), data: Arc<dyn Dataset>) -> Trainer {
+    let learner = Learner { network, uncertainty: None, parameters, told: Told::default() };
     let objective = Objective {
         sde: Arc::new(Edm::default()),
         time: Arc::new(LogNormal::default()),
@@ -49,7 +90,7 @@ fn trainer(batch: usize) -> Trainer {
         seed: 0,
     };
     let workers = Workers::new(0).expect("threads can be started").into();
-    Trainer::new(settings, objective, Arc::new(Toy(TwoMoons::default())), learner, workers)
+    Trainer::new(settings, objective, data, learner, workers)
 }
 
 /// An update of `count` parameters and one moving average, with the norm that clipping asks for.
@@ -84,12 +125,36 @@ fn serve(mut step: impl FnMut()) {
     }
 }
 
+/// The denoiser of the U-Net on `batch` images, as sampling evaluates it: in parts on the workers.
+fn forward(batch: i64) -> impl FnMut() {
+    let workers = Workers::new(0).expect("threads can be started");
+    let (network, _) = unet();
+    let chunk = 2 * network.grain();
+    let sde = Arc::new(Edm::default());
+    let model = Trained { network, prediction: Prediction::Edm, sde, sigma_data: 0.5, condition: Condition::default() };
+    let x = images(batch);
+    move || {
+        let parts: Vec<_> = parts(&model, &x, chunk).collect();
+        let work = |(_, model, x): (i64, Box<dyn Model>, Tensor)| tch::no_grad(|| model.denoise(&x, 1.0));
+        black_box(workers.install(|| parts.into_par_iter().map(work).collect::<Vec<_>>()));
+    }
+}
+
 /// Steps of a run without an end.
-fn steps(batch: usize) -> impl FnMut() {
-    let mut trainer = trainer(batch);
+fn steps(mut trainer: Trainer) -> impl FnMut() {
     move || {
         black_box(trainer.next().expect("a run without an end").expect("a finite loss"));
     }
+}
+
+/// Training steps of the MLP.
+fn points(batch: usize) -> impl FnMut() {
+    steps(trainer(batch, mlp(), Arc::new(Toy(TwoMoons::default()))))
+}
+
+/// Training steps of the U-Net.
+fn pictures(batch: usize) -> impl FnMut() {
+    steps(trainer(batch, unet(), Arc::new(Fixed(images(batch as i64)))))
 }
 
 fn main() {
@@ -97,7 +162,9 @@ fn main() {
     tch::set_num_threads(1);
     let arguments: Vec<String> = std::env::args().collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [_, "--serve", batch, ..] => return serve(steps(batch.parse().expect("the size of a batch"))),
+        [_, "--serve", batch, ..] => return serve(points(batch.parse().expect("the size of a batch"))),
+        [_, "--serve-unet", batch, ..] => return serve(pictures(batch.parse().expect("the size of a batch"))),
+        [_, "--serve-unet-forward", batch, ..] => return serve(forward(batch.parse().expect("the size of a batch"))),
         [_, "--serve-update", count, ..] => return serve(updates(count.parse().expect("a number of parameters"))),
         _ => {}
     }
@@ -105,10 +172,16 @@ fn main() {
     let mut criterion = Criterion::default().configure_from_args().sample_size(20);
     let mut group = criterion.benchmark_group("training step");
     for batch in [512, 4096] {
-        let mut step = steps(batch);
+        let mut step = points(batch);
         group.throughput(Throughput::Elements(batch as u64));
         group.bench_function(BenchmarkId::from_parameter(batch), |b| b.iter(&mut step));
     }
+    group.finish();
+    let mut group = criterion.benchmark_group("U-Net");
+    let (mut step, mut pass) = (pictures(64), forward(64));
+    group.sample_size(10).throughput(Throughput::Elements(64));
+    group.bench_function("training step", |b| b.iter(&mut step));
+    group.bench_function("forward", |b| b.iter(&mut pass));
     group.finish();
     let mut group = criterion.benchmark_group("update");
     for count in [270_000, 10_000_000] {

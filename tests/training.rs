@@ -74,6 +74,10 @@ impl Network for Perfect {
         tensor::from_array(&answers.into_dyn(), (x.kind(), x.device()))
     }
 
+    fn grain(&self) -> i64 {
+        512
+    }
+
     fn share(&self) -> Box<dyn Network> {
         Box::new(self.clone())
     }
@@ -202,7 +206,7 @@ fn learned_uncertainty_divides_the_loss_and_is_added_to_it() {
 fn the_optimum_of_each_noise_level_is_the_posterior_variance() {
     let plan = plan("edm", 1);
     let (exact, sde) = (plan.exact().expect("a Gaussian"), plan.sde.clone());
-    let x0 = plan.validation(4000);
+    let x0 = plan.validation(4000).x.to_kind(Kind::Float);
     let prediction = Prediction::Edm;
     let network = Box::new(Perfect { sde: sde.clone(), prediction });
     let sigma_data = SIGMA_DATA;

@@ -219,7 +219,7 @@ impl Settings for SampleSpec {
         under("solver", &self.solver)?;
         under("grid", &self.grid)?;
         between("steps", self.steps(), (1, MOST_STEPS))?;
-        at_least_one("chunk", self.chunk)?;
+        self.chunk.map_or(Ok(()), |chunk| at_least_one("chunk", chunk))?;
         match (&self.grid, self.steps) {
             (GridSpec::Explicit(times), Some(steps)) if steps != times.steps() => Err(Fault::new(
                 "steps",

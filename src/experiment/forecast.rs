@@ -124,7 +124,7 @@ pub fn forecast(plan: &Plan, effort: Option<Effort>) -> Result<Forecast> {
     match measure_sampling(plan) {
         Ok(probe) => {
             forecast.take_sampling(plan, probe.seconds, effort);
-            let full = plan.spec.sample.count.min(plan.spec.sample.chunk * plan.compute.workers.count());
+            let full = plan.spec.sample.count.min(plan.chunk() * plan.compute.workers.count());
             sampling = peak() + probe.bytes_per_example * (full - probe.measured) as f64;
         }
         Err(note) => forecast.notes.push(format!("sampling: {note}")),
@@ -178,7 +178,7 @@ fn measure_training(plan: &Plan, train: &TrainSpec) -> Result<Probe> {
     };
     let workers = plan.compute.workers.count();
     let parallel = |batch: usize| match plan.compute.device {
-        Device::Cpu => load(batch, part(batch), workers),
+        Device::Cpu => load(batch, part(batch, plan.grain()), workers),
         _ => batch as f64,
     };
     let few = train.batch.min(FEW);
@@ -216,7 +216,7 @@ fn measure_sampling(plan: &Plan) -> Result<Probe> {
         let _ = run.x.sum(run.x.kind()).double_value(&[]);
         Ok((start.elapsed().as_secs_f64(), run.nfe))
     };
-    let full = sample.count.min(sample.chunk * workers);
+    let full = sample.count.min(plan.chunk() * workers);
     let few = full.min(FEW);
     run(few)?;
     let (first, of_few) = watched(|| run(few));
@@ -228,7 +228,7 @@ fn measure_sampling(plan: &Plan) -> Result<Probe> {
     let nfe = first?.1;
     let seconds = fastest(SAMPLING, || Ok(run(count)?.0))?;
     let bytes_per_example = (of_count - of_few).max(0.0) / (count - few).max(1) as f64;
-    let scale = load(sample.count, sample.chunk, workers) / load(count, sample.chunk, workers);
+    let scale = load(sample.count, plan.chunk(), workers) / load(count, plan.chunk(), workers);
     Ok(Probe { measured: count, seconds: seconds / nfe.max(1.0) * scale / sample.count as f64, bytes_per_example })
 }
 
@@ -277,6 +277,7 @@ struct Bytes {
     /// Of the data that an empirical model keeps.
     points: f64,
     batch: usize,
+    grain: i64,
     workers: usize,
 }
 
@@ -300,6 +301,7 @@ impl Bytes {
             samples: 32.0 * size * plan.spec.sample.count as f64,
             points,
             batch: plan.spec.train.as_ref().map_or(0, |train| train.batch),
+            grain: plan.grain(),
             workers: plan.compute.workers.count(),
         })
     }
@@ -307,7 +309,12 @@ impl Bytes {
     /// What a step takes beside activations: the gradient, and those of the parts of the batch that are at work or wait
     /// for their turn.
     fn step(&self, batch: usize) -> f64 {
-        self.buffer * (batch.div_ceil(part(batch)).min(self.workers + 1) + 1) as f64
+        self.buffer * (batch.div_ceil(part(batch, self.grain)).min(self.workers + 1) + 1) as f64
+    }
+
+    /// The examples whose gradients are computed at the same time.
+    fn at_once(&self, batch: usize) -> usize {
+        batch.min(part(batch, self.grain) * self.workers)
     }
 
     /// Less than this the run cannot take.
@@ -317,7 +324,7 @@ impl Bytes {
 
     /// What a run takes beyond the training steps that were measured.
     fn unseen(&self, probe: &Probe) -> f64 {
-        let more = at_once(self.batch, self.workers).saturating_sub(at_once(probe.measured, self.workers));
+        let more = self.at_once(self.batch).saturating_sub(self.at_once(probe.measured));
         let activations = probe.bytes_per_example * more as f64;
         let gradients = self.step(self.batch) - self.step(probe.measured);
         // A checkpoint finds the memory that steps have left free.
@@ -325,14 +332,9 @@ impl Bytes {
     }
 }
 
-/// The examples whose gradients are computed at the same time.
-fn at_once(batch: usize, workers: usize) -> usize {
-    batch.min(part(batch) * workers)
-}
-
 /// The examples of a batch whose gradient one thread computes at a time.
-fn part(batch: usize) -> usize {
-    part_of(batch as i64) as usize
+fn part(batch: usize, grain: i64) -> usize {
+    part_of(batch as i64, grain) as usize
 }
 
 /// Bytes for people.

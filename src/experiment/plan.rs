@@ -46,7 +46,12 @@ pub struct Plan {
     pub compute: Compute,
     /// The data set.
     data: Arc<dyn Dataset>,
+    /// The samples that one thread should compute at a time.
+    grain: i64,
 }
+
+/// The samples that suit a thread where there is no network to say it.
+const GRAIN: i64 = 512;
 
 /// The data points from which σ_data is measured where the experiment does not give it.
 const SIGMA_DATA_POINTS: usize = 10_000;
@@ -61,7 +66,12 @@ impl Plan {
     pub fn new(spec: Spec, compute: Compute, library: &Library) -> Result<Self, Fault> {
         let key = format!("data.{}", spec.data.name());
         let data = spec.data.build(library).map_err(|fault| fault.under(&key))?;
-        let plan = Plan { sde: spec.sde.build(), spec, compute, data };
+        let mut plan = Plan { sde: spec.sde.build(), spec, compute, data, grain: GRAIN };
+        if matches!(plan.spec.model, ModelSpec::Learned(_)) {
+            // Data that the network is not made for are refused when it is built.
+            let network = plan.build_network(Builder::without_values(plan.compute.device));
+            plan.grain = network.map_or(GRAIN, |(network, _)| network.grain());
+        }
         for part in [Part::Training, Part::HeldOut] {
             let count = plan.measured(part, 0, LEAST_POINTS).size()[0];
             if plan.spec.compare.is_some() && count < LEAST_POINTS as i64 {
@@ -99,6 +109,16 @@ impl Plan {
     /// The data set.
     pub fn data(&self) -> &Arc<dyn Dataset> {
         &self.data
+    }
+
+    /// The samples that one thread should compute at a time.
+    pub fn grain(&self) -> i64 {
+        self.grain
+    }
+
+    /// The samples that are drawn at once: as asked for, or twice what suits training, which keeps more of each.
+    pub fn chunk(&self) -> usize {
+        self.spec.sample.chunk.unwrap_or(2 * self.grain as usize)
     }
 
     /// The exact denoiser, where the data have one.
@@ -169,20 +189,14 @@ impl Plan {
     pub fn initial(&self, sigma_data: f64) -> Result<Box<dyn Model>> {
         match self.untrained() {
             Some(model) => Ok(model),
-            None => Ok(self.around(self.network()?.0, sigma_data)),
+            None => Ok(self.around(self.network()?.0, sigma_data, self.asked())),
         }
     }
 
-    /// The denoiser around a network.
-    pub(super) fn around(&self, network: Box<dyn Network>, sigma_data: f64) -> Box<dyn Model> {
+    /// The denoiser around a network under a condition.
+    pub(super) fn around(&self, network: Box<dyn Network>, sigma_data: f64, condition: Condition) -> Box<dyn Model> {
         let ModelSpec::Learned(model) = &self.spec.model else { panic!("an exact model has no network") };
-        Box::new(Trained {
-            network,
-            prediction: model.predict,
-            sde: self.sde.clone(),
-            sigma_data,
-            condition: Condition::default(),
-        })
+        Box::new(Trained { network, prediction: model.predict, sde: self.sde.clone(), sigma_data, condition })
     }
 
     /// An entry of a comparison, with what it inherits from `sample`.
@@ -220,7 +234,7 @@ impl Plan {
             Noise::Fresh => NoiseSource::Fresh,
             Noise::Brownian => NoiseSource::Brownian,
         };
-        Ok(Sampler { method: solver.chosen().method(steps), schedule, noise, seed, chunk: self.spec.sample.chunk })
+        Ok(Sampler { method: solver.chosen().method(steps), schedule, noise, seed, chunk: self.chunk() })
     }
 
     /// The evaluations that a solver makes in `steps` steps: counted on a one-dimensional Gaussian, not derived. The

@@ -70,9 +70,11 @@ pub struct SampleSpec {
     pub denoise: bool,
     /// Where the noise of a stochastic solver comes from.
     pub noise: Noise,
-    /// How many samples are drawn at once; smaller saves memory and changes nothing else.
+    /// How many samples are drawn at once; smaller saves memory and changes nothing else. As many as suit the model if
+    /// absent.
     #[schemars(range(min = 1))]
-    pub chunk: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chunk: Option<usize>,
     /// Which checkpoint of a trained model.
     pub checkpoint: Which,
     /// Which moving average of its parameters; the first of `train.ema` if absent. A power average that was not tracked
@@ -178,7 +180,7 @@ impl Default for SampleSpec {
             steps: None,
             denoise: false,
             noise: Noise::Fresh,
-            chunk: 1024,
+            chunk: None,
             checkpoint: Which::Last,
             ema: None,
         }

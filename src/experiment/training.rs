@@ -7,12 +7,12 @@ use tch::{Kind, Tensor};
 use super::choices::EmaSpec;
 use super::model_spec::ModelSpec;
 use super::plan::Plan;
-use crate::data::Part;
+use crate::data::{Examples, Part};
 use crate::error::Result;
-use crate::model::Builder;
+use crate::model::{Builder, Condition};
 use crate::rng::{Purpose, Stream};
 use crate::score::Model;
-use crate::train::{Checkpoint, Learner, Objective, Snapshots, Trainer, TrainerSettings, Uncertainty};
+use crate::train::{Checkpoint, Learner, Objective, Snapshots, Told, Trainer, TrainerSettings, Uncertainty};
 
 impl Plan {
     /// What is trained, at its initial parameters.
@@ -22,7 +22,7 @@ impl Plan {
     fn learner(&self, uncertainty: Option<Uncertainty>) -> Result<Learner> {
         let (network, mut builder) = self.build_network(Builder::new(self.spec.seed, self.compute.device))?;
         let uncertainty = uncertainty.map(|uncertainty| uncertainty.build(self.spec.seed, &mut builder));
-        Ok(Learner { network, uncertainty, parameters: builder.finish() })
+        Ok(Learner { network, uncertainty, parameters: builder.finish(), told: self.told() })
     }
 
     /// A training run at step 0.
@@ -57,11 +57,37 @@ impl Plan {
         Ok(Trainer::new(settings, objective, self.data().clone(), learner, self.compute.workers.clone()))
     }
 
+    /// What the network is told of examples.
+    pub fn told(&self) -> Told {
+        match &self.spec.model {
+            ModelSpec::Learned(model) => Told {
+                classes: model.network.is_told_classes(),
+                augmentations: model.network.is_told_augmentations() && self.data().augmentations() > 0,
+            },
+            _ => Told::default(),
+        }
+    }
+
+    /// What samples are conditioned on: a network that is told classes is told one after the other.
+    pub(super) fn asked(&self) -> Condition {
+        let classes = self.data().classes().len() as i64;
+        let label = self.told().classes.then(|| Tensor::arange(classes, (Kind::Int64, self.compute.device)));
+        Condition { label, ..Condition::default() }
+    }
+
     /// The trained model of a checkpoint, with the averaged parameters that `sample.ema` asks for.
     ///
     /// # Errors
     /// When the checkpoint cannot be read or is of another experiment.
     pub fn trained(&self, manifest: &Path) -> Result<Box<dyn Model>> {
+        self.trained_on(manifest, self.asked())
+    }
+
+    /// The trained model of a checkpoint under a condition.
+    ///
+    /// # Errors
+    /// As [`Plan::trained`].
+    pub fn trained_on(&self, manifest: &Path, condition: Condition) -> Result<Box<dyn Model>> {
         let Some(train) = &self.spec.train else { panic!("an exact model has no checkpoint") };
         let hash = self.training_hash();
         let checkpoint = Checkpoint::load(manifest, &hash)?;
@@ -87,12 +113,11 @@ impl Plan {
                 }
             }
         }
-        Ok(self.around(network, checkpoint.manifest.sigma_data))
+        Ok(self.around(network, checkpoint.manifest.sigma_data, condition))
     }
 
-    /// The points on which the loss of training is validated `[≤ count, D…]`, float32 on the device.
-    pub fn validation(&self, count: usize) -> Tensor {
-        let points = self.data().sample(Part::HeldOut, Stream::new(self.spec.seed, Purpose::Validation), 0, count);
-        points.to_kind(Kind::Float).to_device(self.compute.device)
+    /// The examples on which the loss of training is validated, at most `count`.
+    pub fn validation(&self, count: usize) -> Examples {
+        self.data().labelled(Part::HeldOut, Stream::new(self.spec.seed, Purpose::Validation), 0, count)
     }
 }

@@ -32,15 +32,17 @@ impl Condition {
         self.label.is_none() && self.image.is_none() && self.tokens.is_none() && self.vector.is_none()
     }
 
-    /// The conditions of the samples `first..first + count`.
+    /// The conditions of the samples `first..first + count`; those beyond the last begin again with the first.
     pub fn narrow(&self, first: i64, count: i64) -> Condition {
-        self.map(|x| x.narrow(0, first, count))
+        self.select(&(first as usize..(first + count) as usize).collect::<Vec<_>>())
     }
 
-    /// The conditions of some samples.
+    /// The conditions of some samples; those beyond the last begin again with the first.
     pub fn select(&self, samples: &[usize]) -> Condition {
-        let index: Vec<i64> = samples.iter().map(|&i| i as i64).collect();
-        self.map(|x| x.index_select(0, &Tensor::from_slice(&index).to_device(x.device())))
+        self.map(|x| {
+            let index: Vec<i64> = samples.iter().map(|&i| i as i64 % x.size()[0].max(1)).collect();
+            x.index_select(0, &Tensor::from_slice(&index).to_device(x.device()))
+        })
     }
 
     /// Both batches of conditions, one after the other.
@@ -96,6 +98,7 @@ mod tests {
         let again = whole.narrow(0, 1).cat(&whole.narrow(1, 2));
         assert_eq!(again.label, whole.label);
         assert_eq!(whole.select(&[2, 0]).label, Some(Tensor::from_slice(&[3i64, 1])));
+        assert_eq!(whole.narrow(1, 4).label, Some(Tensor::from_slice(&[2i64, 3, 1, 2])));
         assert!(again.image.is_none() && again.vector.is_none());
         assert!(!whole.is_empty() && Condition::default().is_empty());
         assert_eq!(again.tokens.map(|t| t.embeddings), whole.tokens.map(|t| t.embeddings));

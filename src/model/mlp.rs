@@ -120,6 +120,10 @@ impl Network for MlpNetwork {
         self.out.forward(&h.expect("an MLP has at least one layer"))
     }
 
+    fn grain(&self) -> i64 {
+        512
+    }
+
     fn share(&self) -> Box<dyn Network> {
         Box::new(MlpNetwork {
             embed: self.embed.share(),

@@ -35,6 +35,10 @@ pub trait Network: Debug + Send {
     /// `training` switches on what only training has, such as dropout.
     fn forward(&self, x: &Tensor, noise: &Tensor, condition: &Condition, training: Option<&Training>) -> Tensor;
 
+    /// How many samples one thread should compute at a time on the CPU, at most: enough that calling an operator costs
+    /// little beside its work, and few enough that what it reads is still in a cache.
+    fn grain(&self) -> i64;
+
     /// A further handle on the same parameters, for another thread.
     fn share(&self) -> Box<dyn Network>;
 }
@@ -147,7 +151,7 @@ impl Denoiser for Trained {
     }
 
     fn denoise(&self, x: &Tensor, t: f64) -> Tensor {
-        self.predict(x, &[t], &self.condition)
+        self.predict(x, &[t], &self.condition.narrow(0, x.size()[0]))
     }
 
     fn denoise_each(&self, x: &Tensor, samples: &[usize], t: &[f64]) -> Tensor {
@@ -185,6 +189,10 @@ mod tests {
             };
             let out = x.tanh() + column(noise);
             condition.label.as_ref().map_or(out.shallow_clone(), |label| out + column(label))
+        }
+
+        fn grain(&self) -> i64 {
+            512
         }
 
         fn share(&self) -> Box<dyn Network> {

@@ -24,7 +24,7 @@ pub use objective::Objective;
 pub use posthoc::Snapshots;
 pub use schedule::{Constant, Cosine, InverseSqrt, Schedule};
 pub use time::{Importance, ImportanceTable, LogNormal, Quantiles, TimeLaw, UniformLogSnr, UniformTime};
-pub use trainer::{Learner, Progress, Trainer, TrainerSettings, part_of};
+pub use trainer::{Learner, Progress, Told, Trainer, TrainerSettings, part_of};
 pub use uncertainty::{LogUncertainty, Uncertainty};
 pub use update::{Buffers, Update, norm};
 pub use weighting::{EdmWeighting, Likelihood, MinSnr, P2, Simple, Unweighted, Weighting};

@@ -8,7 +8,7 @@ use tch::{Device, Kind, Tensor};
 use super::gradient::GradientSum;
 use super::update::norm;
 use super::{AdamW, Averaging, Buffers, Checkpoint, LogUncertainty, Mean, Moments, Objective, Schedule, Update};
-use crate::data::Dataset;
+use crate::data::{Dataset, Examples};
 use crate::error::{Error, Result};
 use crate::model::{Condition, Leaves, Network, Parameters};
 use crate::rng::{Purpose, Stream};
@@ -45,6 +45,29 @@ pub struct Learner {
     pub uncertainty: Option<LogUncertainty>,
     /// The parameters of both.
     pub parameters: Parameters,
+    /// What of its examples the network is told.
+    pub told: Told,
+}
+
+/// What a network is told of examples.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Told {
+    /// Their classes.
+    pub classes: bool,
+    /// How they were augmented.
+    pub augmentations: bool,
+}
+
+impl Told {
+    /// The condition of some examples.
+    pub fn of(self, examples: &Examples, device: Device) -> Condition {
+        let move_to = |x: &Tensor| x.to_device(device);
+        Condition {
+            label: examples.class.as_ref().filter(|_| self.classes).map(move_to),
+            vector: examples.augmentation.as_ref().filter(|_| self.augmentations).map(move_to),
+            ..Condition::default()
+        }
+    }
 }
 
 /// What a step did.
@@ -78,11 +101,12 @@ pub struct Trainer {
 /// The first of the examples of validation, which no training reaches: their times and perturbations are their own.
 const VALIDATION: u64 = 1 << 62;
 
-/// Examples whose gradient one thread computes at a time on the CPU: an eighth of the batch, but enough that calling an
-/// operator costs little beside its work, and few enough that what it reads is still in a cache. A small batch is halved
-/// while that leaves work enough. It does not depend on the number of threads, so that the sum over parts does not either.
-pub fn part_of(batch: i64) -> i64 {
-    (batch / 8).clamp(256, 512).min((batch / 2).max(128))
+/// Examples whose gradient one thread computes at a time on the CPU: an eighth of the batch, within half of the network's
+/// grain and the whole of it. A small batch is halved while that leaves work enough. It does not depend on the number of
+/// threads, so that the sum over parts does not either.
+pub fn part_of(batch: i64, grain: i64) -> i64 {
+    let grain = grain.max(1);
+    (batch / 8).clamp((grain + 1) / 2, grain).min((batch / 2).max(grain / 4).max(1))
 }
 
 /// One thread's share of a step.
@@ -91,7 +115,14 @@ struct Part {
     uncertainty: Option<LogUncertainty>,
     leaves: Leaves,
     x0: Tensor,
+    condition: Condition,
     first: u64,
+}
+
+/// Examples on the device of the network, with what it is told of them.
+struct Batch {
+    x0: Tensor,
+    condition: Condition,
 }
 
 impl Trainer {
@@ -174,35 +205,43 @@ impl Trainer {
         buffers
     }
 
-    /// The weighted loss of the first moving average on data x₀ `[N, …]` of two or more examples.
+    /// The weighted loss of the first moving average on two or more examples.
     ///
     /// Times (one in each of N equal parts of their law) and perturbations are the same in every call, so that one call
     /// can be compared with another. It does not depend on the number of threads.
-    pub fn validate(&mut self, x0: &Tensor) -> Mean {
-        let objective = Objective { strata: x0.size()[0] as usize, ..self.objective.clone() };
+    pub fn validate(&mut self, examples: &Examples) -> Mean {
+        let batch = self.batch(examples);
+        let objective = Objective { strata: batch.x0.size()[0] as usize, ..self.objective.clone() };
         let mut flat = self.learner.parameters.flat();
         let kept = flat.copy();
         tch::no_grad(|| flat.copy_(&self.averages[0]));
         let work = |part: Part| {
-            let losses = objective.losses(&*part.network, &part.x0, part.first, &Condition::default());
+            let losses = objective.losses(&*part.network, &part.x0, part.first, &part.condition);
             tensor::to_array(&losses).into_iter().collect::<Vec<f64>>()
         };
         let mut losses = Vec::new();
-        self.workers.in_order(self.parts(x0, VALIDATION), work, |part| losses.extend(part));
+        self.workers.in_order(self.parts(&batch, VALIDATION), work, |part| losses.extend(part));
         tch::no_grad(|| flat.copy_(&kept));
         Mean::of(&losses)
     }
 
-    /// A batch `[B, …]` in parts for one thread each.
-    fn parts(&self, x0: &Tensor, first: u64) -> impl Iterator<Item = Part> + Send + use<> {
+    fn batch(&self, examples: &Examples) -> Batch {
+        let device = self.learner.parameters.flat().device();
+        let x0 = examples.x.to_kind(Kind::Float).to_device(device);
+        Batch { x0, condition: self.learner.told.of(examples, device) }
+    }
+
+    /// A batch in parts for one thread each.
+    fn parts(&self, Batch { x0, condition }: &Batch, first: u64) -> impl Iterator<Item = Part> + Send + use<> {
         let batch = x0.size()[0];
         // A GPU has its own parallelism.
-        let size = if x0.device() == Device::Cpu { part_of(batch) } else { batch };
+        let size = if x0.device() == Device::Cpu { part_of(batch, self.learner.network.grain()) } else { batch };
         let part = |start: i64| Part {
             network: self.learner.network.share(),
             uncertainty: self.learner.uncertainty.as_ref().map(LogUncertainty::share),
             leaves: self.learner.parameters.leaves(),
             x0: x0.narrow(0, start, size.min(batch - start)),
+            condition: condition.narrow(start, size.min(batch - start)),
             first: first + start as u64,
         };
         (0..batch).step_by(size as usize).map(part).collect::<Vec<_>>().into_iter()
@@ -210,13 +249,14 @@ impl Trainer {
 
     /// The loss of a batch, whose gradient is left in `self.gradient`: parts of the batch side by side, each on one
     /// thread, summed in order.
-    fn differentiate(&mut self, x0: &Tensor, first: u64) -> f64 {
+    fn differentiate(&mut self, examples: &Batch, first: u64) -> f64 {
+        let x0 = &examples.x0;
         let batch = x0.size()[0];
-        let parts = self.parts(x0, first);
+        let parts = self.parts(examples, first);
         let objective = &self.objective;
         let work = |part: Part| {
             let uncertainty = part.uncertainty.as_ref();
-            let loss = objective.loss(&*part.network, uncertainty, &part.x0, part.first, &Condition::default());
+            let loss = objective.loss(&*part.network, uncertainty, &part.x0, part.first, &part.condition);
             let loss = loss * (part.x0.size()[0] as f64 / batch as f64);
             (loss.double_value(&[]), part.leaves.gradient(&loss))
         };
@@ -244,25 +284,27 @@ impl Trainer {
 
     /// The loss of `batch` examples with all that its gradient needs, to see how much that is.
     pub fn loss(&self, batch: usize) -> Tensor {
-        let device = self.learner.parameters.flat().device();
-        let x0 = self.data.draw(Stream::new(self.settings.seed, Purpose::Data), 0, batch);
-        let x0 = x0.to_kind(Kind::Float).to_device(device);
+        let Batch { x0, condition } = self.drawn(0, batch);
         let Learner { network, uncertainty, .. } = &self.learner;
-        self.objective.loss(&**network, uncertainty.as_ref(), &x0, 0, &Condition::default())
+        self.objective.loss(&**network, uncertainty.as_ref(), &x0, 0, &condition)
+    }
+
+    /// Examples of training from `first` on.
+    fn drawn(&self, first: u64, count: usize) -> Batch {
+        self.batch(&self.data.examples(Stream::new(self.settings.seed, Purpose::Data), first, count))
     }
 
     fn advance(&mut self) -> Result<Progress> {
-        let TrainerSettings { batch, optimizer, clip, seed, .. } = self.settings;
+        let TrainerSettings { batch, optimizer, clip, .. } = self.settings;
         let first = (self.step * batch) as u64;
         let mut theta = self.learner.parameters.flat();
-        let options: (Kind, Device) = (Kind::Float, theta.device());
-        let x0 = self.data.draw(Stream::new(seed, Purpose::Data), first, batch).to_kind(options.0).to_device(options.1);
-        let loss = self.differentiate(&x0, first);
+        let examples = self.drawn(first, batch);
+        let loss = self.differentiate(&examples, first);
         let norm = norm(&mut self.gradient.flat, &self.workers);
         let step = self.step + 1;
         if !(loss.is_finite() && norm.is_finite()) {
             // Nothing is updated: the parameters are still those that made it.
-            return Err(self.diverged(loss, &x0, first));
+            return Err(self.diverged(loss, &examples, first));
         }
         self.step = step;
         let scale = (step as f64 / self.settings.warmup.max(1) as f64).min(1.0) * self.settings.schedule.scale(step);
@@ -278,8 +320,8 @@ impl Trainer {
     }
 
     /// What happened in the step that could not be made, with the noise level of the example with the greatest loss.
-    fn diverged(&self, loss: f64, x0: &Tensor, first: u64) -> Error {
-        let losses = self.objective.losses(&*self.learner.network, x0, first, &Condition::default());
+    fn diverged(&self, loss: f64, Batch { x0, condition }: &Batch, first: u64) -> Error {
+        let losses = self.objective.losses(&*self.learner.network, x0, first, condition);
         let rank = |loss: &f64| if loss.is_finite() { *loss } else { f64::INFINITY };
         let losses = tensor::to_array(&losses);
         let worst = losses.iter().enumerate().max_by(|a, b| rank(a.1).total_cmp(&rank(b.1)));

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use tch::Kind;
+
 use crate::error::Result;
 use crate::experiment::observer::Observer;
 use crate::experiment::{Plan, RunDir};
@@ -21,9 +23,10 @@ const COUNT: usize = 32;
 pub(super) fn write_levels(plan: &Plan, run: &RunDir, observer: &dyn Observer) -> Result<()> {
     let settings = plan.spec.train.as_ref().expect("a learned model has training settings");
     let Some(manifest) = run.chosen_checkpoint(plan.spec.sample.checkpoint) else { return Ok(()) };
-    let model = plan.trained(&manifest)?;
+    let examples = plan.validation(settings.validate.unwrap_or_default().count);
+    let model = plan.trained_on(&manifest, plan.told().of(&examples, plan.compute.device))?;
     let exact = plan.exact();
-    let x0 = plan.validation(settings.validate.unwrap_or_default().count).to_kind(plan.compute.kind);
+    let x0 = examples.x.to_kind(Kind::Float).to_kind(plan.compute.kind).to_device(plan.compute.device);
     observer.begin("loss by noise level", COUNT as u64);
     let mut tick = || {
         observer.advance(1);

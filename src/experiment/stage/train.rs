@@ -80,7 +80,7 @@ struct Run<'a> {
 impl Run<'_> {
     /// Steps to the end; the last mean loss in the log, if a step was made.
     fn steps(&mut self, trainer: &mut Trainer) -> Result<Option<f64>> {
-        let x0 = self.settings.validate.map(|validate| self.plan.validation(validate.count));
+        let examples = self.settings.validate.map(|validate| self.plan.validation(validate.count));
         let mut last = None;
         while !self.is_stale(trainer.step()) {
             let Some(progress) = trainer.next() else { break };
@@ -90,10 +90,10 @@ impl Run<'_> {
                 self.observer.note(&format!("loss {loss:.4}"));
                 last = Some(loss);
             }
-            if let (Some(validate), Some(x0)) = (self.settings.validate, &x0)
+            if let (Some(validate), Some(examples)) = (self.settings.validate, &examples)
                 && step.is_multiple_of(validate.every)
             {
-                let loss = trainer.validate(x0);
+                let loss = trainer.validate(examples);
                 if self.log.validated(loss, &trainer.checkpoint(&self.hash))? {
                     self.save(trainer, BEST, 1)?;
                 }

@@ -69,7 +69,11 @@ struct Parts {
     conv_norm_out: GroupNorm,
     conv_out: Conv2d,
     mixes_images: bool,
+    grain: i64,
 }
+
+/// Numbers at the full resolution that one thread works on at a time: a megabyte.
+const GRAIN: i64 = 1 << 18;
 
 /// The scale of random frequencies.
 const FOURIER_SCALE: f64 = 16.0;
@@ -143,6 +147,7 @@ impl Unet {
             conv_norm_out: GroupNorm::new(b, "conv_norm_out", first, out_groups, self.norm_eps),
             conv_out: Conv2d::new(b, "conv_out", (first, channels), 3, Start::Zero),
             mixes_images: interface.image > 0,
+            grain: (GRAIN / (first * interface.shape[1] * interface.shape[2])).clamp(1, 64),
         }
     }
 
@@ -212,6 +217,10 @@ impl Parts {
 impl Network for UnetNetwork {
     fn forward(&self, x: &Tensor, noise: &Tensor, condition: &Condition, training: Option<&Training>) -> Tensor {
         self.0.get().forward(x, noise, condition, training)
+    }
+
+    fn grain(&self) -> i64 {
+        self.0.get().grain
     }
 
     fn share(&self) -> Box<dyn Network> {
