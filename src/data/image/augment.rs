@@ -24,6 +24,8 @@ use crate::rng::Stream;
 /// | `rotation` | by θ = u in [−π, π] | cos θ − 1, sin θ |
 /// | `anisotropy` | by 2^(0.2 y) along an axis at φ, 2^(−0.2 y) across; φ = 0 in half of the cases, else u in [−π, π] | y cos φ, y sin φ |
 /// | `translation` | by ⅛ of the side times y along each axis | both y |
+///
+/// As in the paper, the labels of `anisotropy` do not tell (y, φ) from (−y, φ + π).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Augment {

@@ -150,14 +150,14 @@ fn header(path: &str, bytes: &[u8], (magic, what): Form) -> Result<(usize, [usiz
     let axes = (magic & 0xff) as usize;
     let length = 4 + 4 * axes;
     let word = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
-    if bytes.len() < length {
-        return Err(broken(format!("it ends at byte {}, within its header of {length} bytes", bytes.len())));
-    }
-    if word(0) != magic {
+    if bytes.len() >= 4 && word(0) != magic {
         let other = [IMAGES, LABELS].into_iter().find(|(other, _)| *other == word(0));
         let found = other.map_or(String::new(), |(_, what)| format!(" (that of {what})"));
         let problem = format!("{path}: byte 0 has the magic number {}{found}, and that of {what} is {magic}", word(0));
         return Err(Fault::new("", problem, format!("give an IDX file of {what}")));
+    }
+    if bytes.len() < length {
+        return Err(broken(format!("it ends at byte {}, within its header of {length} bytes", bytes.len())));
     }
     let sides: Vec<u64> = (0..axes).map(|axis| u64::from(word(4 + 4 * axis))).collect();
     let told = sides.iter().map(u64::to_string).collect::<Vec<_>>().join("×");
