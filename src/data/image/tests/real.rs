@@ -134,3 +134,25 @@ fn photographs() {
         "{fault:?}"
     );
 }
+
+/// Seconds for 128 examples of CIFAR-10, to read.
+#[test]
+#[ignore = "a measurement"]
+fn what_examples_cost() {
+    let Some(library) = library("what examples cost", "cifar-10/data_batch_1.bin.gz") else { return };
+    let plain = Prepare::default();
+    let flip = Prepare { flip: true, ..Prepare::default() };
+    let augment = Prepare { augment: Some(Augment::default()), ..Prepare::default() };
+    for (name, prepare) in [("plain", plain), ("flip", flip), ("augment", augment)] {
+        let images = Cifar10 { prepare, ..Cifar10::default() }.build(&library).expect("a part");
+        let mut seconds: Vec<f64> = (0..30)
+            .map(|batch| {
+                let start = std::time::Instant::now();
+                images.examples(stream(0), 128 * batch, 128);
+                start.elapsed().as_secs_f64()
+            })
+            .collect();
+        seconds.sort_by(f64::total_cmp);
+        println!("{name}: median {:.2} ms, least {:.2} ms", 1e3 * seconds[15], 1e3 * seconds[0]);
+    }
+}
