@@ -197,6 +197,20 @@ pub fn nearest<'a>(given: &str, allowed: &[&'a str]) -> Option<&'a str> {
         .map(|(_, name)| name)
 }
 
+/// The most names that a message lists.
+const LISTED: usize = 30;
+
+/// What was likely meant by a name, and what is there.
+pub fn suggestion(given: &str, what: &str, names: &[String]) -> String {
+    let all: Vec<&str> = names.iter().map(String::as_str).collect();
+    let more = if all.len() > LISTED { format!(" and {} more", all.len() - LISTED) } else { String::new() };
+    let list = format!("{what} are {}{more}", all[..all.len().min(LISTED)].join(", "));
+    match nearest(given, &all) {
+        Some(name) => format!("did you mean `{name}`? {list}"),
+        None => list,
+    }
+}
+
 /// Settings that a user may write: plain data that can say whether its values make sense together.
 pub trait Settings {
     /// The first value that cannot be, if any.

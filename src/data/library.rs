@@ -31,20 +31,34 @@ impl Library {
         self.folder.join(file)
     }
 
-    /// The bytes of a file.
+    /// What is wrong where a public data set is not in the folder, which `scripts/fetch-data` knows as `set`.
+    pub fn missing(&self, key: &str, file: &str, set: &str) -> Fault {
+        let folder = self.folder.display();
+        Fault::new(
+            key,
+            format!(
+                "there is no file {} (the folder {folder} is named by {})",
+                self.path(file).display(),
+                self.named_by
+            ),
+            format!("fetch it with `scripts/fetch-data --to DIR {set}`, and name DIR with --data DIR or {VARIABLE}"),
+        )
+    }
+
+    /// The bytes of a file that the setting `key` names.
     ///
     /// # Errors
-    /// A file that is missing or cannot be read, as a fault of the setting `file`.
-    pub fn read(&self, file: &str) -> Result<Vec<u8>, Fault> {
+    /// A file that is missing or cannot be read, as a fault of that setting.
+    pub fn read(&self, key: &str, file: &str) -> Result<Vec<u8>, Fault> {
         let path = self.path(file);
         std::fs::read(&path).map_err(|error| {
             let (path, absolute) = (path.display(), Path::new(file).is_absolute());
             match error.kind() {
                 ErrorKind::NotFound | ErrorKind::NotADirectory if absolute => {
-                    Fault::new("file", format!("there is no file {path}"), "correct the path")
+                    Fault::new(key, format!("there is no file {path}"), "correct the path")
                 }
                 ErrorKind::NotFound | ErrorKind::NotADirectory => Fault::new(
-                    "file",
+                    key,
                     format!(
                         "there is no file {path} (the folder {} is named by {})",
                         self.folder.display(),
@@ -55,7 +69,7 @@ impl Library {
                          that comes with Ornstein says where its data are to be had"
                     ),
                 ),
-                _ => Fault::new("file", format!("{path} cannot be read: {error}"), "make it a readable file"),
+                _ => Fault::new(key, format!("{path} cannot be read: {error}"), "make it a readable file"),
             }
         })
     }
@@ -70,16 +84,16 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         std::fs::write(folder.path().join("a.csv"), "x").expect("writable");
         let library = Library::new(Some(folder.path()));
-        assert_eq!(library.read("a.csv"), Ok(b"x".to_vec()));
+        assert_eq!(library.read("file", "a.csv"), Ok(b"x".to_vec()));
         let absolute = folder.path().join("a.csv");
         assert_eq!(Library::new(Some(Path::new("elsewhere"))).path(absolute.to_str().expect("UTF-8")), absolute);
     }
 
     #[test]
     fn a_missing_file_says_where_it_was_sought() {
-        let fault = Library::new(Some(Path::new("/no/such"))).read("t/a.csv").unwrap_err();
+        let fault = Library::new(Some(Path::new("/no/such"))).read("file", "t/a.csv").unwrap_err();
         assert_eq!(fault.problem, "there is no file /no/such/t/a.csv (the folder /no/such is named by --data)");
         assert!(fault.remedy.starts_with("name the folder that holds t/a.csv with --data DIR or ORNSTEIN_DATA"));
-        assert_eq!(Library::new(None).read("/no/such/a.csv").unwrap_err().remedy, "correct the path");
+        assert_eq!(Library::new(None).read("file", "/no/such/a.csv").unwrap_err().remedy, "correct the path");
     }
 }

@@ -1,15 +1,19 @@
 //! Data distributions, as random-access streams of samples.
 
+mod array;
 mod cifar10_gaussian;
 mod epoch;
 mod frame;
 mod funnel;
 mod gaussian;
+mod image;
 mod library;
 mod modes;
+mod packed;
 mod ring;
 mod sphere;
 mod spiral;
+mod split;
 mod surface;
 mod table;
 mod toy;
@@ -18,6 +22,7 @@ pub use cifar10_gaussian::Cifar10Gaussian;
 pub use epoch::place;
 pub use funnel::Funnel;
 pub use gaussian::{Gaussian, GaussianMixture, Known};
+pub use image::{Augment, Cifar10, Class, FashionMnist, Idx, ImageArray, ImageFiles, Images, Mnist, Prepare};
 pub use library::{Library, VARIABLE};
 pub use modes::{GaussianGrid, OrthogonalMixture};
 pub use ring::{Circles, Rings};
@@ -64,14 +69,15 @@ impl Examples {
 
 /// A data distribution. Sample i of a stream is a function of the stream and i, so there is no position to save.
 pub trait Dataset: Debug + Send + Sync {
-    /// The shape of one sample, `[D]` for points.
+    /// The shape of one sample: `[D]` for points, `[C, H, W]` for images.
     fn shape(&self) -> Vec<i64>;
 
-    /// The samples `first..first + count` of the stream, `[count, …]`, float64 on the CPU.
+    /// The samples `first..first + count` of the stream, `[count, …]`, on the CPU: float64, but float32 of images, whose
+    /// bytes float32 holds exactly enough.
     fn draw(&self, stream: Stream, first: u64, count: usize) -> Tensor;
 
-    /// Independent samples to measure with, `[≤ count, …]`, float64 on the CPU: fresh ones of a law; of finite data,
-    /// rows without repetition, and so at most as many as there are.
+    /// Independent samples to measure with, `[≤ count, …]`, of the kind of [`Dataset::draw`]: fresh ones of a law; of
+    /// finite data, rows without repetition, and so at most as many as there are.
     fn sample(&self, _part: Part, stream: Stream, first: u64, count: usize) -> Tensor {
         self.draw(stream, first, count)
     }
@@ -97,6 +103,11 @@ pub trait Dataset: Debug + Send + Sync {
         0
     }
 
+    /// How many rows one part of a finite data set has; none of a law.
+    fn rows(&self, _part: Part) -> Option<usize> {
+        None
+    }
+
     /// Samples `[B, …]` in the units and the form that the data come in, where a model learns them in others.
     fn restore(&self, x: &Tensor) -> Tensor {
         x.shallow_clone()
@@ -112,7 +123,7 @@ pub trait Dataset: Debug + Send + Sync {
         None
     }
 
-    /// The SHA-256 of the files that the data come from; none for a law.
+    /// The SHA-256 of the file that the data come from, or of those of several files, one a line; none for a law.
     fn digest(&self) -> Option<&str> {
         None
     }

@@ -14,15 +14,16 @@ mod column;
 mod grid;
 mod prepare;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use tch::Tensor;
 
 use self::grid::{Form, Grid};
 use self::prepare::Preparation;
-use super::{Dataset, Library, Part, epoch::place};
+use super::epoch::place;
+use super::split::{hash_order, held_out, share};
+use super::{Dataset, Library, Part};
 use crate::error::{Fault, Settings};
 use crate::file::sha256;
 use crate::rng::Stream;
@@ -107,11 +108,7 @@ impl Settings for Table {
             let remedy = "name the latitudes first, then the longitudes, as in `[latitude, longitude]`";
             return Err(Fault::new("sphere", format!("{latitude} stands here twice"), remedy));
         }
-        if !(0.0..1.0).contains(&self.validation) {
-            let problem = format!("{} is not a share of the rows that leaves some to train", self.validation);
-            return Err(Fault::new("validation", problem, "write a number of at least 0 and below 1, such as 0.1"));
-        }
-        Ok(())
+        share(self.validation, "rows")
     }
 }
 
@@ -122,7 +119,7 @@ impl Table {
     /// A file that is missing, damaged or of another form, a column that is not there, a value that is no finite
     /// number, no rows left, a column without spread that is to be standardised.
     pub fn build(&self, library: &Library) -> Result<Rows, Fault> {
-        let bytes = library.read(&self.file)?;
+        let bytes = library.read("file", &self.file)?;
         let digest = sha256(&bytes);
         self.parse(&library.path(&self.file).display().to_string(), bytes, digest)
     }
@@ -233,29 +230,10 @@ impl Table {
     /// The rows that are held out, and those to train with: in the order of their hashes, so that the order in the
     /// file has no say.
     fn split<'a>(&self, rows: &'a [Vec<f64>]) -> Result<[Vec<&'a Vec<f64>>; 2], Fault> {
-        let count = (self.validation * rows.len() as f64).round() as usize;
-        if (count == 0 && self.validation > 0.0) || count == rows.len() {
-            let (which, remedy) = match count {
-                0 => ("none", "hold out more, or write 0"),
-                _ => ("all of them", "hold out less"),
-            };
-            let problem = format!("{} of {} rows is {which}", self.validation, rows.len());
-            return Err(Fault::new("validation", problem, remedy));
-        }
-        let mut copies: HashMap<Vec<u64>, u64> = HashMap::new();
-        let mut hashed: Vec<([u8; 32], &Vec<f64>)> = rows
-            .iter()
-            .map(|row| {
-                let bits: Vec<u64> = row.iter().map(|value| value.to_bits()).collect();
-                // Equal rows are told apart by how many of them came before.
-                let copy = copies.entry(bits.clone()).and_modify(|copy| *copy += 1).or_insert(0);
-                let words = [self.split_seed, *copy].into_iter().chain(bits);
-                let bytes: Vec<u8> = words.flat_map(u64::to_le_bytes).collect();
-                (Sha256::digest(bytes).into(), row)
-            })
-            .collect();
-        hashed.sort_by_key(|&(hash, _)| hash);
-        let mut rows = hashed.into_iter().map(|(_, row)| row);
+        let count = held_out(self.validation, rows.len(), "rows")?;
+        let bytes = |row: &Vec<f64>| row.iter().flat_map(|value| value.to_bits().to_le_bytes()).collect();
+        let order = hash_order(self.split_seed, rows.iter().map(bytes).collect());
+        let mut rows = order.into_iter().map(|at| &rows[at]);
         Ok([rows.by_ref().take(count).collect(), rows.collect()])
     }
 }
@@ -305,6 +283,10 @@ impl Dataset for Rows {
         };
         let n = self.count(rows);
         self.gather(rows, (0..n.min(count as u64)).map(|position| place(stream, first, position, n)))
+    }
+
+    fn rows(&self, part: Part) -> Option<usize> {
+        Some(self.count(if part == Part::HeldOut { &self.held_out } else { &self.training }) as usize)
     }
 
     fn restore(&self, x: &Tensor) -> Tensor {

@@ -52,6 +52,12 @@ impl DataSpec {
             DataSpec::Gaussian(settings) => Arc::new(settings.build()?),
             DataSpec::GaussianMixture(settings) => Arc::new(settings.build()?),
             DataSpec::Table(settings) => Arc::new(settings.build(library)?),
+            DataSpec::FashionMnist(settings) => Arc::new(settings.build(library)?),
+            DataSpec::Mnist(settings) => Arc::new(settings.build(library)?),
+            DataSpec::Cifar10(settings) => Arc::new(settings.build(library)?),
+            DataSpec::Idx(settings) => Arc::new(settings.build(library)?),
+            DataSpec::Images(settings) => Arc::new(settings.build(library)?),
+            DataSpec::ImageArray(settings) => Arc::new(settings.build(library)?),
         })
     }
 
@@ -61,7 +67,13 @@ impl DataSpec {
     /// Those of [`DataSpec::build`].
     pub fn without_files(&self) -> Result<Option<Arc<dyn Dataset>>, Fault> {
         match self {
-            DataSpec::Table(_) => Ok(None),
+            DataSpec::Table(_)
+            | DataSpec::FashionMnist(_)
+            | DataSpec::Mnist(_)
+            | DataSpec::Cifar10(_)
+            | DataSpec::Idx(_)
+            | DataSpec::Images(_)
+            | DataSpec::ImageArray(_) => Ok(None),
             _ => self.build(&Library::new(None)).map(Some),
         }
     }

@@ -42,6 +42,18 @@ choice! {
         gaussian_mixture => GaussianMixture(data::GaussianMixture),
         /// Rows of a CSV, TSV, NPY or NPZ file.
         table => Table(data::Table),
+        /// Fashion-MNIST: clothing, 28×28, grey.
+        fashion_mnist => FashionMnist(data::FashionMnist),
+        /// MNIST: handwritten digits, 28×28, grey.
+        mnist => Mnist(data::Mnist),
+        /// CIFAR-10: photographs, 32×32, in colour.
+        cifar10 => Cifar10(data::Cifar10),
+        /// Images in IDX files.
+        idx => Idx(data::Idx),
+        /// PNG and JPEG files in a folder or a zip archive.
+        images => Images(data::ImageFiles),
+        /// Images in a NPY or NPZ file.
+        image_array => ImageArray(data::ImageArray),
     }
 }
 

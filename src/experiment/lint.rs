@@ -1,10 +1,11 @@
 //! What an experiment may say but probably does not mean.
 
-use super::choices::{DataSpec, EmaSpec, MetricSpec};
+use super::choices::{EmaSpec, MetricSpec};
 use super::lint_solver::{lint_compare, lint_sample, once};
 use super::model_spec::ModelSpec;
 use super::plan::Plan;
 use super::spec::CompareSpec;
+use crate::data::Part;
 use crate::train::HalfLife;
 
 /// Warnings, each a sentence with a remedy.
@@ -29,18 +30,17 @@ pub fn lint(plan: &Plan) -> Vec<String> {
             ));
         }
     }
-    if let (DataSpec::Table(table), Some(compare)) = (&plan.spec.data, &plan.spec.compare) {
+    if let (Some(held_out), Some(compare)) = (plan.data().rows(Part::HeldOut), &plan.spec.compare) {
         let count = compare.count.unwrap_or(plan.spec.sample.count);
-        let rows = plan.reference(0, count).size()[0];
-        if table.validation == 0.0 {
-            warnings.push(
-                "no rows are held out: distances are from the training rows, and a model that repeats them has none"
-                    .into(),
-            );
-        } else if rows < count as i64 && compare.repeats > 1 {
+        let what = if plan.data().shape().len() > 1 { "images" } else { "rows" };
+        if held_out == 0 {
             warnings.push(format!(
-                "each repeat compares {count} samples with the same {rows} rows; the standard error over repeats \
-                 leaves out the error that comes with these rows"
+                "no {what} are held out: distances are from the training {what}, and a model that repeats them has none"
+            ));
+        } else if held_out < count && compare.repeats > 1 {
+            warnings.push(format!(
+                "each repeat compares {count} samples with the same {held_out} {what}; the standard error over repeats \
+                 leaves out the error that comes with these {what}"
             ));
         }
     }

@@ -63,6 +63,24 @@ pub enum Cell {
     Text(String),
 }
 
+impl Cell {
+    /// Whether a text says this.
+    pub(crate) fn is(&self, text: &str) -> bool {
+        match self {
+            Cell::Number(number) => text.parse() == Ok(*number),
+            Cell::Text(wanted) => text == wanted.trim(),
+        }
+    }
+
+    /// What it says, as text.
+    pub(crate) fn text(&self) -> String {
+        match self {
+            Cell::Text(text) => text.clone(),
+            Cell::Number(number) => number.to_string(),
+        }
+    }
+}
+
 impl fmt::Display for Cell {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {

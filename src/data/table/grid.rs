@@ -1,15 +1,15 @@
 //! The cells of a file: text with rows in lines, or an array of numbers.
 
 use std::borrow::Cow;
-use std::io::{Cursor, Read};
 
 use csv::ByteRecord;
-use flate2::read::MultiGzDecoder;
-use ndarray::{Array2, ArrayViewD, Ix1, Ix2};
-use ndarray_npy::{ViewElement, ViewNpyError, ViewNpyExt};
+use ndarray::{Array2, Ix1, Ix2};
+use ndarray_npy::ViewElement;
 
 use super::{Cell, Column, Table};
-use crate::error::{Fault, nearest};
+use crate::data::array::{self, Unfit};
+use crate::data::packed;
+use crate::error::{Fault, suggestion};
 use crate::npy;
 
 /// What the ending of a file's name says of its form.
@@ -51,9 +51,6 @@ enum Body {
     Numbers(Array2<f64>),
 }
 
-/// The most names that a message lists.
-const LISTED: usize = 30;
-
 /// A fault of the file itself.
 fn broken(problem: String, remedy: &str) -> Fault {
     Fault::new("file", problem, remedy)
@@ -61,19 +58,12 @@ fn broken(problem: String, remedy: &str) -> Fault {
 
 impl Grid {
     /// Reads the bytes of a file.
-    pub(super) fn read(table: &Table, path: &str, mut bytes: Vec<u8>) -> Result<Self, Fault> {
-        if table.file.to_lowercase().ends_with(".gz") {
-            let mut unpacked = Vec::new();
-            MultiGzDecoder::new(bytes.as_slice()).take(MOST + 1).read_to_end(&mut unpacked).map_err(|error| {
-                broken(format!("{path} is truncated or no gzip file ({error})"), "fetch or pack it again")
-            })?;
-            bounded(path, &unpacked)?;
-            bytes = unpacked;
-        }
+    pub(super) fn read(table: &Table, path: &str, bytes: Vec<u8>) -> Result<Self, Fault> {
+        let bytes = packed::plain(&table.file, path, bytes).map_err(|fault| fault.under("file"))?;
         match Form::of(&table.file).expect("the settings were checked") {
             Form::Text(delimiter) => Self::text(path, &bytes, delimiter, table.header),
             Form::Npy => Self::array(path, &bytes),
-            Form::Npz => Self::array(path, &entry(path, bytes, table.array.as_deref())?),
+            Form::Npz => Self::array(path, &packed::array(path, &bytes, ("array", table.array.as_deref()))?),
         }
     }
 
@@ -221,13 +211,7 @@ impl Grid {
         match (&self.body, cell) {
             (Body::Numbers(array), Cell::Number(number)) => array[[row, column]] == *number,
             (Body::Numbers(_), Cell::Text(_)) => false,
-            (Body::Text(rows), cell) => {
-                let text = String::from_utf8_lossy(&rows[row].1[column]);
-                match cell {
-                    Cell::Number(number) => text.parse() == Ok(*number),
-                    Cell::Text(wanted) => text == wanted.trim(),
-                }
-            }
+            (Body::Text(rows), cell) => cell.is(&String::from_utf8_lossy(&rows[row].1[column])),
         }
     }
 
@@ -244,11 +228,7 @@ impl Grid {
         };
         values.sort();
         values.dedup();
-        let given = match cell {
-            Cell::Text(text) => text.clone(),
-            Cell::Number(number) => number.to_string(),
-        };
-        suggestion(&given, "its values", &values)
+        suggestion(&cell.text(), "its values", &values)
     }
 }
 
@@ -259,17 +239,6 @@ fn line(bytes: &[u8], position: &csv::Position) -> u64 {
     position.line() + skipped as u64
 }
 
-/// What was likely meant by a name, and what is there.
-fn suggestion(given: &str, what: &str, names: &[String]) -> String {
-    let all: Vec<&str> = names.iter().map(String::as_str).collect();
-    let more = if all.len() > LISTED { format!(" and {} more", all.len() - LISTED) } else { String::new() };
-    let list = format!("{what} are {}{more}", all[..all.len().min(LISTED)].join(", "));
-    match nearest(given, &all) {
-        Some(name) => format!("did you mean `{name}`? {list}"),
-        None => list,
-    }
-}
-
 /// The beginning of a text that may be long.
 fn shortened(text: &str) -> String {
     const MOST: usize = 40;
@@ -277,45 +246,6 @@ fn shortened(text: &str) -> String {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }
-}
-
-/// The most bytes that a packed file may hold: a few of it can unpack to any number of zeros.
-const MOST: u64 = 4 << 30;
-
-fn bounded(path: &str, unpacked: &[u8]) -> Result<(), Fault> {
-    match unpacked.len() as u64 > MOST {
-        true => Err(broken(format!("{path} holds more than {} GiB", MOST >> 30), "give a smaller table")),
-        false => Ok(()),
-    }
-}
-
-/// The bytes of one array of an .npz file.
-fn entry(path: &str, bytes: Vec<u8>, wanted: Option<&str>) -> Result<Vec<u8>, Fault> {
-    let damaged = |error: &dyn std::fmt::Display| {
-        broken(format!("{path} is truncated or no .npz file ({error})"), "fetch it again, or save it with numpy.savez")
-    };
-    let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).map_err(|e| damaged(&e))?;
-    let all: Vec<String> =
-        archive.file_names().map(|name| name.map(String::from)).collect::<Result<_, _>>().map_err(|e| damaged(&e))?;
-    let names: Vec<&str> = all.iter().filter_map(|name| name.strip_suffix(".npy")).collect();
-    let name = match (wanted, names.as_slice()) {
-        (Some(wanted), names) if names.contains(&wanted) => wanted,
-        (None, [only]) => only,
-        (wanted, names) => {
-            let problem = match wanted {
-                Some(wanted) => format!("{path} has no array `{wanted}`"),
-                None => format!("{path} holds {} arrays", names.len()),
-            };
-            let list: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
-            let remedy = suggestion(wanted.unwrap_or_default(), "its arrays", &list);
-            return Err(Fault::new("array", problem, remedy));
-        }
-    };
-    let mut contents = Vec::new();
-    let file = archive.by_name(&format!("{name}.npy")).map_err(|e| damaged(&e))?;
-    file.take(MOST + 1).read_to_end(&mut contents).map_err(|e| damaged(&e))?;
-    bounded(path, &contents)?;
-    Ok(contents)
 }
 
 /// An .npy array of real numbers as `[rows, columns]`.
@@ -353,28 +283,8 @@ fn numbers(path: &str, bytes: &[u8]) -> Result<Array2<f64>, Fault> {
     Err(broken(format!("{path}: the array is of the type {kind}"), &format!("save one of {kinds}")))
 }
 
-/// Why an array cannot be viewed as one of a type.
-enum Unfit {
-    Kind(String),
-    Shape(Vec<usize>),
-    Bytes(String, &'static str),
-}
-
 fn view<T: ViewElement>(bytes: &[u8], number: fn(&T) -> f64) -> Result<Array2<f64>, Unfit> {
-    let again = "fetch it again, or save it with numpy.save";
-    let array = ArrayViewD::<T>::view_npy(bytes).map_err(|error| match error {
-        ViewNpyError::WrongDescriptor(kind) => Unfit::Kind(kind.to_string().replace('\'', "")),
-        ViewNpyError::NonNativeEndian => Unfit::Bytes(
-            "its numbers have the bytes in the other order".into(),
-            "save a.astype(a.dtype.newbyteorder('='))",
-        ),
-        ViewNpyError::MissingBytes(count) => {
-            Unfit::Bytes(format!("the file is truncated: {count} bytes are missing"), again)
-        }
-        ViewNpyError::ExtraBytes(count) => Unfit::Bytes(format!("{count} bytes follow the array"), again),
-        other => Unfit::Bytes(format!("this is not a .npy file ({})", npy::in_one_line(&other)), again),
-    })?;
-    let array = array.map(number);
+    let array = array::view::<T>(bytes)?.map(number);
     match array.ndim() {
         1 => {
             let column = array.into_dimensionality::<Ix1>().expect("one dimension");

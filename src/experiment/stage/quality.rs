@@ -134,7 +134,8 @@ impl Drawer<'_> {
     ) -> Result<Vec<Block>> {
         let data = self.plan.measured(Part::Training, 0, REFERENCE);
         let reference = tensor::to_rows(&self.plan.data().restore(&data));
-        if reference.ncols() < 2 {
+        // Two pixels of an image show nothing.
+        if reference.ncols() < 2 || self.plan.data().shape().len() > 1 {
             return Ok(Vec::new());
         }
         let clouds = clouds(self.plan, spec, self.model, &Store::new(run.cells()), observer);

@@ -154,17 +154,18 @@ pub fn read_npy(path: &Path) -> Result<ArrayD<f64>> {
     single.map(|array| array.mapv(f64::from)).map_err(|e| Error::file(path, problem(e), remedy))
 }
 
-/// Writes a tensor as a `.npy` file, whole or not at all: float64 for tensors of doubles, else float32.
+/// Writes a tensor as a `.npy` file, whole or not at all: uint8 for tensors of bytes, float64 for those of doubles, else
+/// float32.
 ///
 /// # Errors
 /// When the file cannot be written.
 pub fn write_npy(path: &Path, x: &Tensor) -> Result<()> {
     let array = tensor::to_array(x);
     let mut data = Vec::new();
-    let written = if x.kind() == Kind::Double {
-        array.write_npy(&mut data)
-    } else {
-        array.mapv(|v| v as f32).write_npy(&mut data)
+    let written = match x.kind() {
+        Kind::Double => array.write_npy(&mut data),
+        Kind::Uint8 => array.mapv(|v| v as u8).write_npy(&mut data),
+        _ => array.mapv(|v| v as f32).write_npy(&mut data),
     };
     written.expect("writing to memory does not fail");
     write_whole(path, &data)

@@ -19,8 +19,73 @@ fn cell() -> impl Strategy<Value = data::Cell> {
     prop_oneof![any::<String>().prop_map(data::Cell::Text), (-1e6..1e6).prop_map(data::Cell::Number)]
 }
 
+fn prepare() -> impl Strategy<Value = data::Prepare> {
+    let class =
+        prop_oneof![any::<String>().prop_map(data::Class::Name), (0usize..1000).prop_map(data::Class::Position)];
+    let augment =
+        (0.0..1.0, option::of(0.0..1.0)).prop_map(|(p, y_flip)| data::Augment { p, y_flip, ..Default::default() });
+    (option::of(class), option::of(1usize..1000), option::of(1usize..4096), option::of(augment), any::<bool>())
+        .prop_map(|(class, limit, pad, augment, flip)| data::Prepare {
+            classes: class.map(|class| vec![class]),
+            limit,
+            pad,
+            flip: flip && augment.is_none(),
+            augment,
+        })
+}
+
+fn images() -> impl Strategy<Value = DataSpec> {
+    let file = || any::<String>().prop_map(|name| name + "x");
+    prop_oneof![
+        (file(), prepare())
+            .prop_map(|(folder, prepare)| DataSpec::FashionMnist(data::FashionMnist { folder, prepare })),
+        (file(), prepare()).prop_map(|(folder, prepare)| DataSpec::Mnist(data::Mnist { folder, prepare })),
+        (option::of(file()), any::<u64>(), prepare()).prop_map(|(file, split_seed, prepare)| {
+            let files = file.map(|file| vec![file]);
+            DataSpec::Cifar10(data::Cifar10 {
+                files,
+                test: Some(Vec::new()),
+                split_seed,
+                prepare,
+                ..Default::default()
+            })
+        }),
+        (file(), option::of(file()), option::of(0.0..0.99), prepare()).prop_map(
+            |(images, labels, validation, prepare)| {
+                DataSpec::Idx(data::Idx { images, labels, validation, prepare, ..Default::default() })
+            }
+        ),
+        (file(), cell(), option::of(1usize..4096), 0.0..0.99, prepare()).prop_map(
+            |(path, cell, size, validation, prepare)| {
+                let filter = [("tone".to_owned(), cell)].into();
+                let captions = Some("lines.jsonl".to_owned());
+                DataSpec::Images(data::ImageFiles {
+                    path,
+                    size,
+                    captions,
+                    filter,
+                    validation,
+                    prepare,
+                    ..Default::default()
+                })
+            }
+        ),
+        (file(), option::of(file()), prepare()).prop_map(|(array, labels, prepare)| {
+            let array = Some(array);
+            DataSpec::ImageArray(data::ImageArray {
+                file: "a.npz".into(),
+                array,
+                labels,
+                prepare,
+                ..Default::default()
+            })
+        }),
+    ]
+}
+
 fn data() -> impl Strategy<Value = DataSpec> {
     prop_oneof![
+        images(),
         (0.0..1.0).prop_map(|noise| DataSpec::TwoMoons(data::TwoMoons { noise })),
         Just(DataSpec::Checkerboard(Default::default())),
         prop::collection::vec((-1e3..1e3, 0.0..1e3), 1..5).prop_map(|entries| {
