@@ -24,8 +24,8 @@ use ornstein::sde::Edm;
 use ornstein::tensor;
 use ornstein::threads::Workers;
 use ornstein::train::{
-    AdamW, Buffers, Constant, EdmWeighting, HalfLife, Learner, LogNormal, Moments, Objective, Told, Trainer, TrainerSettings,
-    Update, norm,
+    AdamW, Buffers, Constant, EdmWeighting, HalfLife, Learner, LogNormal, Moments, Objective, Told, Trainer,
+    TrainerSettings, Update, norm,
 };
 use rayon::prelude::*;
 use tch::{Device, Kind, Tensor};

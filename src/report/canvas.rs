@@ -1,6 +1,7 @@
 //! What figures draw on: lines, shapes and text in logical pixels, for any output.
 
 use super::font::Face;
+use super::picture::Picture;
 use super::theme::{INK, Mark, PAPER, fade};
 use plotters::prelude::RGBAColor;
 
@@ -42,6 +43,8 @@ pub(crate) trait Surface {
     fn rect(&mut self, from: Spot, to: Spot, color: RGBAColor) -> Drawn;
     /// A line of text.
     fn text(&mut self, line: Line) -> Drawn;
+    /// A picture that fills a rectangle between two corners, above all that is drawn otherwise.
+    fn picture(&mut self, from: Spot, to: Spot, picture: &Picture) -> Drawn;
 }
 
 /// A rectangle in logical pixels.
@@ -267,6 +270,12 @@ impl<'a> Canvas<'a> {
     /// A filled rectangle.
     pub(crate) fn rect(&mut self, rect: Rect, color: RGBAColor) {
         self.attempt(|surface| surface.rect(spot((rect.left, rect.top)), spot((rect.right, rect.bottom)), color));
+    }
+
+    /// A picture that fills a rectangle.
+    pub(crate) fn picture(&mut self, rect: Rect, picture: &Picture) {
+        let (from, to) = (spot((rect.left, rect.top)), spot((rect.right, rect.bottom)));
+        self.attempt(|surface| surface.picture(from, to, picture));
     }
 
     /// The outline of a rectangle.

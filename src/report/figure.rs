@@ -1,6 +1,8 @@
 //! From a figure to its files: `stem.png` with two device pixels to a logical one, and `stem.svg`.
 
 use super::canvas::{Align, Canvas, Drawn, Line, Spot, Surface, UNITS};
+use super::html::base64;
+use super::picture::Picture;
 use super::{raster, theme};
 use crate::error::{Error, Result};
 use crate::file::write_whole;
@@ -70,12 +72,16 @@ pub fn save(figure: &dyn Figure, dir: &Path, stem: &str) -> Result<Rendered> {
 /// Draws an SVG document of the given size in logical pixels.
 fn svg((width, height): (u32, u32), draw: impl FnOnce(&mut dyn Surface) -> Drawn) -> Result<String, String> {
     let units = (width * UNITS as u32, height * UNITS as u32);
-    let mut document = String::new();
+    let (mut document, pictures);
     {
-        let mut surface = SVGBackend::with_string(&mut document, units);
+        document = String::new();
+        let mut surface = Vector { backend: SVGBackend::with_string(&mut document, units), pictures: String::new() };
         draw(&mut surface)?;
-        surface.present().map_err(|error| error.to_string())?;
+        surface.backend.present().map_err(|error| error.to_string())?;
+        pictures = surface.pictures;
     }
+    let end = document.rfind("</svg>").ok_or("the SVG document has no end")?;
+    document.insert_str(end, &pictures);
     // Plotters knows whole pixels only: the drawing is in finer units, and the root scales it down. Joints and ends of
     // lines are round, lest spikes stick out of a noisy curve.
     let scale = format!(
@@ -92,21 +98,28 @@ fn solid(color: RGBAColor, width: u32) -> ShapeStyle {
     ShapeStyle { color, filled: true, stroke_width: width }
 }
 
-impl Surface for SVGBackend<'_> {
+/// An SVG document in the making.
+struct Vector<'a> {
+    backend: SVGBackend<'a>,
+    /// Elements that plotters does not know, for the end of the document.
+    pictures: String,
+}
+
+impl Surface for Vector<'_> {
     fn path(&mut self, points: &[Spot], color: RGBAColor, width: u32) -> Drawn {
-        self.draw_path(points.iter().copied(), &solid(color, width)).map_err(|error| error.to_string())
+        self.backend.draw_path(points.iter().copied(), &solid(color, width)).map_err(|error| error.to_string())
     }
 
     fn polygon(&mut self, points: &[Spot], color: RGBAColor) -> Drawn {
-        self.fill_polygon(points.iter().copied(), &solid(color, 0)).map_err(|error| error.to_string())
+        self.backend.fill_polygon(points.iter().copied(), &solid(color, 0)).map_err(|error| error.to_string())
     }
 
     fn disc(&mut self, centre: Spot, radius: u32, color: RGBAColor) -> Drawn {
-        self.draw_circle(centre, radius, &solid(color, 0), true).map_err(|error| error.to_string())
+        self.backend.draw_circle(centre, radius, &solid(color, 0), true).map_err(|error| error.to_string())
     }
 
     fn rect(&mut self, from: Spot, to: Spot, color: RGBAColor) -> Drawn {
-        self.draw_rect(from, to, &solid(color, 0), true).map_err(|error| error.to_string())
+        self.backend.draw_rect(from, to, &solid(color, 0), true).map_err(|error| error.to_string())
     }
 
     fn text(&mut self, line: Line) -> Drawn {
@@ -124,6 +137,17 @@ impl Surface for SVGBackend<'_> {
             Align::End => HPos::Right,
         };
         let style = TextStyle::from(font).color(&line.color).pos(Pos::new(align, VPos::Top));
-        self.draw_text(line.text, &style, place).map_err(|error| error.to_string())
+        self.backend.draw_text(line.text, &style, place).map_err(|error| error.to_string())
+    }
+
+    fn picture(&mut self, (left, top): Spot, (right, bottom): Spot, picture: &Picture) -> Drawn {
+        self.pictures += &format!(
+            "<image x=\"{left}\" y=\"{top}\" width=\"{}\" height=\"{}\" preserveAspectRatio=\"none\" \
+             style=\"image-rendering:pixelated\" href=\"data:image/png;base64,{}\"/>\n",
+            right - left,
+            bottom - top,
+            base64(&picture.png()?)
+        );
+        Ok(())
     }
 }

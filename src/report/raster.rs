@@ -4,6 +4,8 @@
 //! Here every shape becomes one set of runs of pixels, painted once.
 
 use super::canvas::{Align, Drawn, Line, Spot, Surface, UNITS};
+use super::picture::Picture;
+use super::theme::rgb;
 use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
 use plotters::prelude::{BitMapBackend, Color, DrawingBackend, RGBAColor};
 
@@ -201,13 +203,27 @@ impl Surface for Bitmap<'_> {
         });
         outcome.map_err(|error| error.to_string())
     }
+
+    fn picture(&mut self, from: Spot, to: Spot, picture: &Picture) -> Drawn {
+        let edge = |low: i32, high: i32, at: usize, count: usize| {
+            low + (f64::from(high - low) * at as f64 / count as f64).round() as i32
+        };
+        for y in 0..picture.height {
+            for x in 0..picture.width {
+                let corner = |x, y| (edge(from.0, to.0, x, picture.width), edge(from.1, to.1, y, picture.height));
+                let [r, g, b] = picture.pixel(x, y);
+                self.rect(corner(x, y), corner(x + 1, y + 1), rgb(r, g, b))?;
+            }
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::report::font::Face;
-    use crate::report::theme::{INK, fade, rgb};
+    use crate::report::theme::{INK, fade};
 
     /// The colour of every pixel of a PNG file, row by row.
     fn pixels(file: &[u8]) -> image::RgbImage {

@@ -98,6 +98,38 @@ fn ordinary_figures_have_ink() {
     }
 }
 
+/// A picture of a ball with a shade of its own.
+fn ball(side: usize, shade: usize) -> Picture {
+    let middle = side as f64 / 2.0;
+    let bright = |at: usize| {
+        let (x, y) = ((at % side) as f64 - middle, (at / side) as f64 - middle);
+        (255.0 * (1.0 - (x * x + y * y) / (middle * middle)).max(0.0)) as u8
+    };
+    let grey: Vec<u8> = (0..side * side).map(bright).collect();
+    let planes: Vec<u8> = grey.iter().chain(&vec![shade as u8; side * side]).chain(&grey).copied().collect();
+    Picture::planes(&planes, [3, side, side])
+}
+
+#[test]
+fn images_are_drawn() {
+    let cell = |i: usize| ImageCell { picture: ball(28, 20 * i), note: format!("{}.5", i) };
+    let blank = ImageCell { note: "diverged".into(), ..ImageCell::default() };
+    let row = |label: &str| ImageRow { label: label.into(), cells: (0..6).map(cell).chain([blank.clone()]).collect() };
+    let columns = ["5", "10", "20", "50", "100", "200", "1000"].map(String::from).to_vec();
+    let grid = ImageGrid { title: "Samples".into(), columns, rows: vec![row("heun"), row(ODD_NAME)] };
+    assert!(check("ordinary-images", &grid) > 0.2);
+    let tiles = Picture::tiled(&(0..64).map(|i| ball(32, 4 * i)).collect::<Vec<_>>(), 8);
+    let cells = vec![ImageCell { picture: tiles, note: String::new() }; 2];
+    let mosaics = ImageGrid {
+        columns: vec!["data".into(), "samples".into()],
+        rows: vec![ImageRow { label: String::new(), cells }],
+        ..ImageGrid::default()
+    };
+    assert!(check("ordinary-mosaics", &mosaics) > 0.5);
+    check("odd-images-none", &ImageGrid::default());
+    check("odd-images-empty", &ImageGrid { rows: vec![ImageRow::default(); 2], ..ImageGrid::default() });
+}
+
 #[test]
 fn odd_losses_are_drawn() {
     check("odd-loss-none", &LossCurve::default());
