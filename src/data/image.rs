@@ -20,6 +20,8 @@ mod prepare;
 mod resample;
 mod scale;
 
+use std::path::Path;
+
 use rayon::prelude::*;
 use tch::{Kind, Tensor};
 
@@ -185,6 +187,11 @@ impl Dataset for Images {
     fn digest(&self) -> Option<&str> {
         Some(&self.digest)
     }
+}
+
+/// The path of a file in a folder.
+fn within(folder: &str, file: &str) -> String {
+    Path::new(folder).join(file).display().to_string()
 }
 
 /// Refuses a list of names that has one twice.

@@ -323,12 +323,12 @@ impl Plan {
         (low > 0).then_some(low)
     }
 
-    /// Points of the data `[≤ count, D…]` that no training has seen, float64 on the CPU, to compare samples with.
+    /// Points of the data `[≤ count, D…]` that no training has seen, on the CPU, to compare samples with.
     pub fn reference(&self, first: u64, count: usize) -> Tensor {
         self.measured(Part::HeldOut, first, count)
     }
 
-    /// Points of one part of the data `[≤ count, D…]`, float64 on the CPU; of a law, fresh ones.
+    /// Points of one part of the data `[≤ count, D…]`, on the CPU; of a law, fresh ones.
     pub fn measured(&self, part: Part, first: u64, count: usize) -> Tensor {
         self.data.sample(part, Stream::new(self.spec.seed, Purpose::Reference), first, count)
     }

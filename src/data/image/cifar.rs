@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Images;
 use super::prepare::{self, Decoded, Prepare, SHARE, Source};
+use super::{Images, within};
 use crate::data::{Library, packed};
 use crate::error::{Fault, Settings};
 use crate::file::sha256;
@@ -83,14 +83,14 @@ impl Cifar10 {
         };
         let (files, test) = (found(&self.files, "data_batch_"), found(&self.test, "test_batch"));
         if files.is_empty() {
-            return Err(library.missing("folder", &format!("{}/data_batch_1.bin", self.folder), "cifar-10"));
+            return Err(library.missing("folder", &within(&self.folder, "data_batch_1.bin"), "cifar-10"));
         }
         let mut digests = String::new();
         let classes = self.classes(library, &mut digests)?;
         let mut read = |key: &str, files: &[String]| {
             let mut decoded = Decoded { shape: SHAPE, pixels: Vec::new(), labels: Some(Vec::new()) };
             for file in files {
-                let file = format!("{}/{file}", self.folder);
+                let file = within(&self.folder, file);
                 let path = library.path(&file).display().to_string();
                 let bytes = library.read(key, &file)?;
                 digests += &(sha256(&bytes) + "\n");
@@ -109,7 +109,7 @@ impl Cifar10 {
 
     /// The names in `batches.meta.txt`, else those of the set.
     fn classes(&self, library: &Library, digests: &mut String) -> Result<Vec<String>, Fault> {
-        let file = format!("{}/batches.meta.txt", self.folder);
+        let file = within(&self.folder, "batches.meta.txt");
         if !library.path(&file).exists() {
             return Ok(CLASSES.map(str::to_owned).to_vec());
         }

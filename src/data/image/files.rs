@@ -26,8 +26,8 @@ pub struct ImageFiles {
     /// The folder, read with all below it, or the .zip archive. A relative path is sought in the data folder: that of
     /// --data, else of the variable ORNSTEIN_DATA, else `data`.
     pub path: String,
-    /// The side in pixels: the shorter side of each image is brought to it, and the middle is kept. Absent, images stay as
-    /// they are, and must be of one size.
+    /// The side in pixels to which the greatest square in the middle of each image is brought. Absent, images stay as they
+    /// are, and must be of one size.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<usize>,
     /// 3 for colours, 1 for grey.

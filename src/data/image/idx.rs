@@ -83,7 +83,7 @@ impl Idx {
                 digests += &(sha256(&bytes) + "\n");
                 Ok((packed::plain(file, &path, bytes).map_err(|fault| fault.under(key))?, path))
             };
-            let (bytes, path) = read(images)?;
+            let (mut bytes, path) = read(images)?;
             let (count, [height, width]) = header(&path, &bytes, IMAGES).map_err(|fault| fault.under(images.0))?;
             let labels = match labels.1 {
                 None => None,
@@ -92,7 +92,8 @@ impl Idx {
                     Some(self.labels(&of, &bytes, (&path, count)).map_err(|fault| fault.under(labels.0))?)
                 }
             };
-            Ok(Decoded { shape: [1, height, width], pixels: bytes[HEADER..].to_vec(), labels })
+            bytes.drain(..HEADER);
+            Ok(Decoded { shape: [1, height, width], pixels: bytes, labels })
         };
         let training = part(("images", &self.images), ("labels", &self.labels))?;
         let held_out = match &self.test_images {

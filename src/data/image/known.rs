@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::prepare::Prepare;
-use super::{Idx, Images};
+use super::{Idx, Images, within};
 use crate::data::Library;
 use crate::error::{Fault, Settings};
 
@@ -83,7 +83,7 @@ impl Mnist {
 
 fn build(library: &Library, folder: &str, set: &str, names: [&str; 10], prepare: &Prepare) -> Result<Images, Fault> {
     let found = |name: &str| {
-        let plain = format!("{folder}/{name}");
+        let plain = within(folder, name);
         let forms = [format!("{plain}.gz"), plain.clone()];
         let there = forms.into_iter().find(|file| library.path(file).exists());
         there.ok_or_else(|| library.missing("folder", &format!("{plain}.gz"), set))

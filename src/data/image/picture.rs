@@ -37,18 +37,16 @@ fn on_white(image: DynamicImage) -> RgbImage {
     out
 }
 
-/// The greatest square in the middle, with `side` pixels: the shorter side is brought to it by bicubic interpolation, with
-/// a wider kernel where the image shrinks, so that nothing aliases.
+/// The greatest square in the middle, brought to `side` pixels by bicubic interpolation, with a wider kernel where it
+/// shrinks, so that nothing aliases. It is cut first, so that a long strip is never made larger.
 fn squared(image: RgbImage, side: u32) -> RgbImage {
     let (width, height) = image.dimensions();
-    if (width, height) == (side, side) {
-        return image;
-    }
     let shorter = width.min(height);
-    let scaled = |length: u32| (f64::from(length) * f64::from(side) / f64::from(shorter)).round().max(1.0) as u32;
-    let (wide, tall) = (scaled(width), scaled(height));
-    let image = if shorter == side { image } else { resize(&image, wide, tall, FilterType::CatmullRom) };
-    crop_imm(&image, (wide - side) / 2, (tall - side) / 2, side, side).to_image()
+    let square = match width == height {
+        true => image,
+        false => crop_imm(&image, (width - shorter) / 2, (height - shorter) / 2, shorter, shorter).to_image(),
+    };
+    if shorter == side { square } else { resize(&square, side, side, FilterType::CatmullRom) }
 }
 
 /// A file as `[C, H, W]` with its pixels; else why it is none.

@@ -75,7 +75,7 @@ pub(super) fn mirrored(at: i64, length: usize) -> usize {
     at.min(period - at) as usize
 }
 
-/// Twice as many numbers as `line` `[N]`: out[j] = Σ_i line[i] h[j + 5 − 2 i], for lines of `stride` numbers side by side.
+/// Twice as many numbers as `line` `[N]`: out_j = Σ_i line_i h_{j+5−2i}, for lines of `stride` numbers side by side.
 fn doubled(line: &[f32], stride: usize) -> Vec<f32> {
     let n = line.len() / stride;
     let mut out = vec![0.0; 2 * line.len()];
@@ -91,7 +91,7 @@ fn doubled(line: &[f32], stride: usize) -> Vec<f32> {
     out
 }
 
-/// Half as many numbers as `line`, and without the reach on both sides: out[i] = Σ_k h[k] line[2 (i + 3) + k − 5].
+/// Half as many numbers as `line`, and without the reach on both sides: out_i = Σ_k h_k line_{2(i+3)+k−5}.
 fn halved(line: &[f32], stride: usize) -> Vec<f32> {
     let n = line.len() / stride / 2 - 2 * REACH;
     let mut out = vec![0.0; n * stride];
@@ -107,7 +107,7 @@ fn halved(line: &[f32], stride: usize) -> Vec<f32> {
 /// `[H, W]` as `[W, H]`.
 fn turned(image: &[f32], width: usize) -> Vec<f32> {
     let height = image.len() / width;
-    (0..width * height).map(|i| image[i % height * width + i / height]).collect()
+    (0..width).flat_map(|x| (0..height).map(move |y| image[y * width + x])).collect()
 }
 
 /// The number between pixels of `[H, W]`; 0 outside.
@@ -115,14 +115,21 @@ fn bilinear(image: &[f32], width: usize, [x, y]: [f32; 2]) -> f32 {
     let height = image.len() / width;
     let (left, top) = (x.floor(), y.floor());
     let (fx, fy) = (x - left, y - top);
-    let pixel = |dx: i64, dy: i64| {
-        let (x, y) = (left as i64 + dx, top as i64 + dy);
+    let (left, top) = (left as i64, top as i64);
+    let mix = |[a, b, c, d]: [f32; 4]| {
+        let (upper, lower) = (a * (1.0 - fx) + b * fx, c * (1.0 - fx) + d * fx);
+        upper * (1.0 - fy) + lower * fy
+    };
+    if left >= 0 && top >= 0 && left + 1 < width as i64 && top + 1 < height as i64 {
+        let (upper, lower) = image[top as usize * width + left as usize..].split_at(width);
+        return mix([upper[0], upper[1], lower[0], lower[1]]);
+    }
+    let pixel = |(dx, dy): (i64, i64)| {
+        let (x, y) = (left + dx, top + dy);
         let inside = (0..width as i64).contains(&x) && (0..height as i64).contains(&y);
         if inside { image[y as usize * width + x as usize] } else { 0.0 }
     };
-    let upper = pixel(0, 0) * (1.0 - fx) + pixel(1, 0) * fx;
-    let lower = pixel(0, 1) * (1.0 - fx) + pixel(1, 1) * fx;
-    upper * (1.0 - fy) + lower * fy
+    mix([(0, 0), (1, 0), (0, 1), (1, 1)].map(pixel))
 }
 
 /// Replaces each pixel of `[C, H, W]` by what is seen where `from` takes it: `from` is the inverse of the map that the
@@ -141,22 +148,22 @@ pub(super) fn resample(image: &mut [f32], [height, width]: [usize; 2], from: &Af
     let out = [width + 2 * REACH, height + 2 * REACH];
     let middle = [(x0 as f64 - x1 as f64) / 2.0, (y0 as f64 - y1 as f64) / 2.0];
     let size = [wide as f64, tall as f64];
-    let lookup = |x: usize, y: usize| {
+    let lookup = |i: usize| {
+        let (x, y) = (i % (2 * out[0]), i / (2 * out[0]));
         let at = from.at([(x as f64 + 1.0 - out[0] as f64) / 2.0, (y as f64 + 1.0 - out[1] as f64) / 2.0]);
         [0, 1].map(|axis| (2.0 * (at[axis] + middle[axis]) - 1.0 + size[axis]) as f32)
     };
+    let lookups: Vec<[f32; 2]> = (0..4 * out[0] * out[1]).map(lookup).collect();
+    let columns: Vec<usize> = (0..wide).map(|x| mirrored(x as i64 - x0 as i64, width)).collect();
     for plane in image.chunks_mut(height * width) {
         let mut bordered = Vec::with_capacity(wide * tall);
         for y in 0..tall {
             let row = &plane[mirrored(y as i64 - y0 as i64, height) * width..][..width];
-            bordered.extend((0..wide).map(|x| row[mirrored(x as i64 - x0 as i64, width)]));
+            bordered.extend(columns.iter().map(|&x| row[x]));
         }
         // Down, then across as down.
         let fine = turned(&doubled(&turned(&doubled(&bordered, wide), wide), 2 * tall), 2 * tall);
-        let mut seen = vec![0.0; 4 * out[0] * out[1]];
-        for (y, row) in seen.chunks_mut(2 * out[0]).enumerate() {
-            row.iter_mut().enumerate().for_each(|(x, seen)| *seen = bilinear(&fine, 2 * wide, lookup(x, y)));
-        }
+        let seen: Vec<f32> = lookups.iter().map(|&at| bilinear(&fine, 2 * wide, at)).collect();
         let across = turned(&halved(&seen, 2 * out[0]), 2 * out[0]);
         plane.copy_from_slice(&turned(&halved(&across, height), height));
     }

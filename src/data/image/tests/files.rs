@@ -115,6 +115,10 @@ fn pictures_are_cut_and_scaled() {
     assert!(half.chunks(6).all(|row| row[0] < 30 && row[2..].iter().all(|&v| v > 225)), "{half:?}");
     let larger = build(&place, &ImageFiles { size: Some(48), ..settings("wide") }).expect("an image");
     assert_eq!(larger.shape(), [3, 48, 48]);
+    // A strip is cut before it is made larger: whole, it would have 256×2,560,000 pixels.
+    place.write("strip/x.png", png(1, 10_000, [7; 3]));
+    let strip = build(&place, &ImageFiles { size: Some(256), channels: 1, ..settings("strip") }).expect("an image");
+    assert_eq!(only(&strip), [7; 256 * 256]);
     place.write("wide/y.png", png(5, 7, [0; 3]));
     assert_eq!(
         build(&place, &ImageFiles { size: Some(6), ..settings("wide") }).expect("images").rows(Part::Training),
