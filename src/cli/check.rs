@@ -46,7 +46,7 @@ impl Prospect {
         let parameters = plan.parameters()?;
         let sample = &plan.spec.sample;
         let steps = sample.steps();
-        let choice = Choice { solver: &sample.solver, grid: &sample.grid, denoise: sample.denoise };
+        let choice = plan.sample_choice();
         let effort = sample.solver.chosen().tolerance().is_none().then(|| plan.evaluations(&choice, steps, COUNTED));
         let compared = plan.spec.compare.as_ref().map_or(0, |compare| compare.evaluations(sample.count));
         let trained = plan.spec.train.as_ref().map_or(0, |train| train.steps * train.batch);

@@ -200,7 +200,7 @@ fn measure_training(plan: &Plan, train: &TrainSpec) -> Result<Probe> {
 fn measure_sampling(plan: &Plan) -> Result<Probe> {
     let sample = &plan.spec.sample;
     let model = plan.initial(plan.sigma_data())?;
-    let choice = Choice { solver: &sample.solver, grid: &sample.grid, denoise: sample.denoise };
+    let choice = plan.sample_choice();
     let mut sampler = plan.sampler(&choice, sample.steps(), plan.spec.seed).expect("the experiment was checked");
     match &mut sampler.schedule {
         Schedule::Times(times) => times.truncate(3),

@@ -13,7 +13,7 @@ const SINGLE: f64 = 1e-6;
 /// Warnings on the solver of `sample`, each a sentence with a remedy.
 pub fn lint_sample(plan: &Plan) -> Vec<String> {
     let sample = &plan.spec.sample;
-    let choice = Choice { solver: &sample.solver, grid: &sample.grid, denoise: sample.denoise };
+    let choice = plan.sample_choice();
     let mut warnings = solver(plan, &choice);
     if choice.solver.chosen().tolerance().is_none() {
         warnings.extend(grid(plan, &choice));

@@ -199,6 +199,12 @@ impl Plan {
         Box::new(Trained { network, prediction: model.predict, sde: self.sde.clone(), sigma_data, condition })
     }
 
+    /// What samples are drawn with.
+    pub fn sample_choice(&self) -> Choice<'_> {
+        let sample = &self.spec.sample;
+        Choice { solver: &sample.solver, grid: &sample.grid, denoise: sample.denoise }
+    }
+
     /// An entry of a comparison, with what it inherits from `sample`.
     pub fn choice<'a>(&'a self, entry: &'a Entry) -> Choice<'a> {
         let sample = &self.spec.sample;

@@ -1,6 +1,6 @@
 //! What a comparison found, in tables and in words.
 
-use super::compare::{Comparison, Contest, Standings, Summary, metric};
+use super::compare::{Cloud, Comparison, Contest, Standings, Summary, metric};
 use crate::experiment::plan::Plan;
 use crate::experiment::spec::FLOOR;
 use crate::report::{RankedTable, Standing, Table, number, plus_minus};
@@ -8,6 +8,11 @@ use crate::report::{RankedTable, Standing, Table, number, plus_minus};
 /// A number of evaluations; a mean has a decimal.
 pub(super) fn evaluations(nfe: f64) -> String {
     if nfe.fract() == 0.0 { format!("{nfe:.0}") } else { format!("{nfe:.1}") }
+}
+
+/// The heading of a budget.
+pub(super) fn budget(budget: &Option<usize>) -> String {
+    budget.map_or("own steps".to_owned(), |budget| budget.to_string())
 }
 
 /// A metric's name in figures.
@@ -40,6 +45,25 @@ impl<'a> Findings<'a> {
     /// What is known of a solver at a budget by a metric.
     pub fn at(&self, entry: &str, budget: Option<usize>, metric: &str) -> Option<&Summary> {
         self.summaries.iter().find(|s| s.entry == entry && s.budget == budget && s.metric == metric)
+    }
+
+    /// The same in a word, for a remark in a figure.
+    pub fn note(&self, entry: &str, budget: Option<usize>, metric: &str) -> String {
+        self.at(entry, budget, metric).map_or(String::new(), |s| match s.value.is_nan() {
+            true => "diverged".into(),
+            false => number(s.value),
+        })
+    }
+
+    /// The budgets at which samples of the solvers compared were kept, and the metric that comes first; none if there are
+    /// no such samples.
+    pub(super) fn shown(&self, clouds: &[Cloud]) -> Option<(Vec<Option<usize>>, String)> {
+        let known = |cloud: &&Cloud| self.comparison.cells.iter().any(|cell| cell.entry == cloud.entry);
+        let mut budgets: Vec<Option<usize>> = clouds.iter().filter(known).map(|cloud| cloud.budget).collect();
+        budgets.sort_by_key(|budget| budget.unwrap_or(usize::MAX));
+        budgets.dedup();
+        let metric = self.comparison.metrics().first().map_or(String::new(), |metric| (*metric).to_owned());
+        (!budgets.is_empty()).then_some((budgets, metric))
     }
 
     /// That of fresh data against the reference.

@@ -8,6 +8,7 @@ mod levels;
 mod log;
 mod losses;
 mod overview;
+mod pictures;
 mod quality;
 mod report;
 mod sample;

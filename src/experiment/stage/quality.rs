@@ -1,7 +1,7 @@
 //! What is drawn of a comparison.
 
-use super::compare::{Cloud, Contest, Sources, Standings, Store, Summary, best, clouds, distinct};
-use super::findings::{Findings, label};
+use super::compare::{Contest, Sources, Standings, Store, Summary, best, clouds, distinct};
+use super::findings::{Findings, budget, label};
 use super::report::{Drawer, first_two};
 use crate::data::Part;
 use crate::error::Result;
@@ -139,31 +139,18 @@ impl Drawer<'_> {
             return Ok(Vec::new());
         }
         let clouds = clouds(self.plan, spec, self.model, &Store::new(run.cells()), observer);
-        let comparison = findings.comparison;
-        let known = |cloud: &&Cloud| comparison.cells.iter().any(|cell| cell.entry == cloud.entry);
-        let clouds: Vec<&Cloud> = clouds.iter().filter(known).collect();
-        if clouds.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut budgets: Vec<Option<usize>> = clouds.iter().map(|cloud| cloud.budget).collect();
-        budgets.sort_by_key(|budget| budget.unwrap_or(usize::MAX));
-        budgets.dedup();
-        let metric = comparison.metrics().first().map_or(String::new(), |metric| (*metric).to_owned());
+        let Some((budgets, metric)) = findings.shown(&clouds) else { return Ok(Vec::new()) };
         let row = |entry: &str| {
             let cell = |budget: &Option<usize>| {
                 let cloud = clouds.iter().find(|cloud| cloud.entry == entry && cloud.budget == *budget);
-                let note = findings.at(entry, *budget, &metric).map_or(String::new(), |s| match s.value.is_nan() {
-                    true => "diverged".into(),
-                    false => number(s.value),
-                });
-                PointCell { points: cloud.map_or(Vec::new(), |cloud| first_two(cloud.points.view())), note }
+                let points = cloud.map_or(Vec::new(), |cloud| first_two(cloud.points.view()));
+                PointCell { points, note: findings.note(entry, *budget, &metric) }
             };
             PointRow { label: entry.to_owned(), cells: budgets.iter().map(cell).collect() }
         };
-        let heading = |budget: &Option<usize>| budget.map_or("own steps".to_owned(), |budget| format!("{budget}"));
         let figure = PointGrid {
-            columns: budgets.iter().map(heading).collect(),
-            rows: comparison.entries().into_iter().map(row).collect(),
+            columns: budgets.iter().map(budget).collect(),
+            rows: findings.comparison.entries().into_iter().map(row).collect(),
             reference: first_two(reference.view()),
             ..PointGrid::default()
         };

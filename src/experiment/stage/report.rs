@@ -49,10 +49,12 @@ pub fn report(plan: &Plan, model: &dyn Model, run: &RunDir, observer: &dyn Obser
     if let (Some(findings), Some(spec)) = (&findings, &plan.spec.compare) {
         section("Quality and cost", drawer.quality(findings)?)?;
         section("Sources of error", drawer.sources(run)?)?;
-        section("Samples of each solver", drawer.clouds(findings, spec, run, observer)?)?;
+        let images = drawer.shows_images();
+        let kept = if images { Drawer::solver_images } else { Drawer::clouds };
+        section("Samples of each solver", kept(&drawer, findings, spec, run, observer)?)?;
         section("Time grids", drawer.grids(spec)?)?;
     }
-    section("Samples", drawer.samples(run)?)?;
+    section("Samples", if drawer.shows_images() { drawer.images(run)? } else { drawer.samples(run)? })?;
     section("Score", drawer.score_field()?)?;
     section("Experiment", vec![Block::Preformatted(plan.spec.to_yaml())])?;
     let manifest = run.chosen_checkpoint(plan.spec.sample.checkpoint);
@@ -166,8 +168,7 @@ impl Drawer<'_> {
     fn shown(&self) -> Vec<(String, Choice<'_>, Option<usize>)> {
         let sample = &self.plan.spec.sample;
         let Some(compare) = &self.plan.spec.compare else {
-            let choice = Choice { solver: &sample.solver, grid: &sample.grid, denoise: sample.denoise };
-            return vec![(sample.solver.name().into(), choice, Some(sample.steps()))];
+            return vec![(sample.solver.name().into(), self.plan.sample_choice(), Some(sample.steps()))];
         };
         compare
             .entries

@@ -11,7 +11,7 @@ use tch::{Kind, Tensor};
 use super::tick;
 use crate::error::{Error, Result};
 use crate::experiment::observer::Observer;
-use crate::experiment::plan::{Choice, Plan};
+use crate::experiment::plan::Plan;
 use crate::file::write_whole;
 use crate::npy;
 use crate::score::Model;
@@ -58,8 +58,8 @@ impl<'a> Door<'a> {
     /// Files that cannot be read or do not fit, fewer normals than the solver draws.
     pub fn open(self, plan: &Plan) -> Result<Ready<'a>> {
         let spec = &plan.spec.sample;
-        let choice = Choice { solver: &spec.solver, grid: &spec.grid, denoise: spec.denoise };
-        let mut sampler = plan.sampler(&choice, spec.steps(), plan.spec.seed).expect("the experiment was checked");
+        let mut sampler =
+            plan.sampler(&plan.sample_choice(), spec.steps(), plan.spec.seed).expect("the experiment was checked");
         let shape = plan.data().shape();
         let init = match self.init {
             None => prior(&*plan.sde, plan.spec.seed, spec.count, &shape, plan.options()),
