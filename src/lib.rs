@@ -46,6 +46,7 @@ pub mod order;
 pub mod train;
 
 // L5
+pub mod feature;
 pub mod grids;
 pub mod report;
 

@@ -33,6 +33,8 @@ pub enum Purpose {
     Levels = 11,
     /// Time integrals of the Brownian motion, given its values.
     Area = 12,
+    /// Shifts and flips of images in the training of a classifier.
+    Augmentation = 13,
 }
 
 /// An inexhaustible table of random numbers for one seed and purpose.

@@ -272,6 +272,8 @@ mod tests {
     #[test]
     #[ignore = "a measurement"]
     fn times() {
+        // As in the program: LibTorch's own threads are slower than one where cores are shared.
+        tch::set_num_threads(1);
         for (n, dim) in [(10_000, 128), (10_000, 2048)] {
             let (x, y) = (gaussian(1, n, &vec![0.0; dim], 1.0), gaussian(2, n, &vec![0.1; dim], 1.1));
             let start = std::time::Instant::now();

@@ -39,7 +39,7 @@ impl Transport {
         let there = sandwich(&root, &middle.inverse_root());
         let back = sandwich(&to_spectrum.inverse_root(), &middle.root());
         Transport {
-            cost: cost(from, to, &middle),
+            cost: cost(from, to, &middle.values),
             means: [from.mean.clone(), to.mean.clone()],
             shrink: [there, back].map(|map| Array2::eye(root.nrows()) - map),
         }
@@ -48,7 +48,7 @@ impl Transport {
     /// W₂² alone, for half the work.
     pub(super) fn cost_between(from: &Moments, to: &Moments) -> f64 {
         let root = Spectrum::new(&to.covariance).root();
-        cost(from, to, &Spectrum::new(&sandwich(&root, &from.covariance)))
+        cost(from, to, &Spectrum::values_of(&sandwich(&root, &from.covariance)))
     }
 
     /// What each of `points` `[N, F]`, whose moments are those of one side, contributes to W₂² at first order, `[N]`, less
@@ -77,12 +77,12 @@ impl Transport {
     }
 }
 
-/// |m₁ − m₂|² + tr(C₁ + C₂ − 2 M^{½}).
-fn cost(from: &Moments, to: &Moments, middle: &Spectrum) -> f64 {
+/// |m₁ − m₂|² + tr(C₁ + C₂ − 2 M^{½}) from the eigenvalues of M.
+fn cost(from: &Moments, to: &Moments, middle: &Array1<f64>) -> f64 {
     let shift = &from.mean - &to.mean;
     let trace = from.covariance.diag().sum() + to.covariance.diag().sum();
     // Round-off may leave a little less than nothing.
-    shift.dot(&shift) + (trace - 2.0 * middle.values.mapv(f64::sqrt).sum()).max(0.0)
+    shift.dot(&shift) + (trace - 2.0 * middle.mapv(f64::sqrt).sum()).max(0.0)
 }
 
 /// R C R.

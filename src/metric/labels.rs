@@ -2,14 +2,14 @@
 //! sure and how varied it finds them.
 
 use ndarray::{Array1, ArrayView2, Axis};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use statrs::distribution::{ChiSquared, ContinuousCDF};
 
 use super::Estimate;
 use crate::statistics::{Interval, wilson};
 
 /// A share of independent trials, with its interval.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Share {
     /// How many hit.
     pub hits: usize,

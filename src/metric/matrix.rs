@@ -2,7 +2,7 @@
 
 use ndarray::{Array1, Array2, ArrayView2, Axis, concatenate, s};
 use rayon::prelude::*;
-use tch::{Device, Kind};
+use tch::{Device, Kind, Tensor};
 
 use crate::tensor;
 
@@ -50,16 +50,13 @@ pub(super) struct Spectrum {
 
 impl Spectrum {
     pub(super) fn new(matrix: &Array2<f64>) -> Self {
-        let dim = matrix.nrows();
-        // Exactly symmetric, since only one triangle is read.
-        let symmetric = (matrix + &matrix.t()) * 0.5;
-        let size = [dim as i64, dim as i64];
-        let tensor = tensor::from_f64(symmetric.iter().copied().collect(), &size, (Kind::Double, Device::Cpu));
-        let (values, vectors) = tensor.linalg_eigh("L");
-        let values = tensor::to_rows(&values.unsqueeze(0)).row(0).to_owned();
-        let least = values.iter().fold(0.0, |most: f64, &value| most.max(value)) * dim as f64 * f64::EPSILON;
-        let values = values.mapv(|value| if value > least { value } else { 0.0 });
-        Spectrum { values, vectors: tensor::to_rows(&vectors) }
+        let (values, vectors) = symmetric(matrix).linalg_eigh("L");
+        Spectrum { values: positive(&values), vectors: tensor::to_rows(&vectors) }
+    }
+
+    /// The eigenvalues alone, in a third of the time.
+    pub(super) fn values_of(matrix: &Array2<f64>) -> Array1<f64> {
+        positive(&symmetric(matrix).linalg_eigvalsh("L"))
     }
 
     /// The matrix with the same eigenvectors and mapped eigenvalues.
@@ -76,6 +73,20 @@ impl Spectrum {
     pub(super) fn inverse_root(&self) -> Array2<f64> {
         self.map(|value| if value > 0.0 { 1.0 / value.sqrt() } else { 0.0 })
     }
+}
+
+/// Exactly symmetric, since only one triangle is read.
+fn symmetric(matrix: &Array2<f64>) -> Tensor {
+    let dim = matrix.nrows() as i64;
+    let symmetric = (matrix + &matrix.t()) * 0.5;
+    tensor::from_f64(symmetric.iter().copied().collect(), &[dim, dim], (Kind::Double, Device::Cpu))
+}
+
+/// Eigenvalues, with round-off as zero.
+fn positive(values: &Tensor) -> Array1<f64> {
+    let values = tensor::to_rows(&values.unsqueeze(0)).row(0).to_owned();
+    let least = values.iter().fold(0.0, |most: f64, &value| most.max(value)) * values.len() as f64 * f64::EPSILON;
+    values.mapv(|value| if value > least { value } else { 0.0 })
 }
 
 #[cfg(test)]
