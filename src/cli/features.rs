@@ -15,8 +15,8 @@ The last hidden layer of the classifier, F numbers for each image, is what dista
 Such a distance is that of these features alone: it is called FD (features), never FID, and goes with their hash.
 
 Settings of --classifier, with their defaults:
-  {network: {widths: [32, 64, 128, 128], groups: 8}, steps: 1200, batch: 256, warmup: 60, shift: 2, flip: false,
-   optimizer: {lr: 0.004, weight_decay: 0.05}, held_out: 10000}
+  {network: {widths: [32, 64, 128, 128], groups: 8}, steps: 4000, batch: 128, warmup: 100, shift: 1,
+   flip: false, optimizer: {lr: 0.003, weight_decay: 0.02}, held_out: 10000}
 
 Examples:
   ornstein features experiments/fashion.yaml --classifier '{flip: true}'

@@ -2,7 +2,7 @@
 //!
 //! | features | F | from | the Fréchet distance on them is called |
 //! |---|---|---|---|
-//! | [`ImageClassifier`] | 128 | a small network that `ornstein features` trains on the labels of the data | FD (features) |
+//! | [`ImageClassifier`] | 128, or as set | a small network that `ornstein features` trains on the labels of the data | FD (features) |
 //! | [`TorchScript`] | any | a file that PyTorch saved | FD (features) |
 //! | [`TorchScript`] of `inception-2015-12-05.pt` | 2048 | the network of Heusel et al. (2017) in the form of StyleGAN2-ADA and EDM | FID |
 //!

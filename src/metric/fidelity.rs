@@ -205,6 +205,7 @@ fn share(own: &Tally, others: &Tally) -> Estimate {
 fn hits(x: &Cloud, y: &Cloud, x_radii: &[f64], y_radii: &[f64]) -> (Hits, Hits) {
     const ROWS: usize = 64;
     const COLUMNS: usize = 512;
+    const FEW: usize = 16;
     let data = Hits { points: Tally::new(x.len()), balls: Tally::new(y.len()) };
     let samples = Hits { points: Tally::new(y.len()), balls: Tally::new(x.len()) };
     let starts: Vec<usize> = (0..x.len()).step_by(ROWS).collect();
@@ -217,14 +218,22 @@ fn hits(x: &Cloud, y: &Cloud, x_radii: &[f64], y_radii: &[f64]) -> (Hits, Hits) 
                 let squares = &mut buffer[..rows.len() * columns.len()];
                 x.squared_distances(rows.clone(), y, columns.clone(), squares);
                 for (j, squares) in rows.clone().zip(squares.chunks_exact(columns.len())) {
-                    for (i, (&square, &radius)) in columns.clone().zip(squares.iter().zip(&y_radii[columns.clone()])) {
-                        if square <= radius {
-                            data.points.meet(j, i);
-                            data.balls.meet(i, j);
+                    let reach = x_radii[j];
+                    let radii = &y_radii[columns.clone()];
+                    for (block, (squares, radii)) in squares.chunks(FEW).zip(radii.chunks(FEW)).enumerate() {
+                        // Hardly any pair is near; without a branch for each, looking for one is a vector instruction.
+                        if !squares.iter().zip(radii).fold(false, |any, (&s, &r)| any | (s <= r) | (s <= reach)) {
+                            continue;
                         }
-                        if square <= x_radii[j] {
-                            samples.points.meet(i, j);
-                            samples.balls.meet(j, i);
+                        for (i, (&square, &radius)) in (start + block * FEW..).zip(squares.iter().zip(radii)) {
+                            if square <= radius {
+                                data.points.meet(j, i);
+                                data.balls.meet(i, j);
+                            }
+                            if square <= reach {
+                                samples.points.meet(i, j);
+                                samples.balls.meet(j, i);
+                            }
                         }
                     }
                 }
