@@ -198,8 +198,8 @@ fn damaged_files_are_refused() {
     with("\"upright\",", "\"upright\", \"askew\",");
     assert!(refused().contains("head.weight is F32 [2, 16], not F32 [3, 16]"));
     with("", "");
-    let tensors = fs::read_dir(folder).expect("a folder").flatten().map(|entry| entry.path());
-    let tensors = tensors.filter(|path| path.extension().is_some_and(|e| e == "safetensors")).next().expect("tensors");
+    let mut files = fs::read_dir(folder).expect("a folder").flatten().map(|entry| entry.path());
+    let tensors = files.find(|path| path.extension().is_some_and(|e| e == "safetensors")).expect("tensors");
     let mut data = fs::read(&tensors).expect("tensors");
     *data.last_mut().expect("bytes") ^= 1;
     fs::write(&tensors, data).expect("writable");

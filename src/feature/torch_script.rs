@@ -82,20 +82,20 @@ impl TorchScript {
             call: Call::ReturnFeatures,
         };
         let probe = Tensor::zeros([2, 3, height, width], (Kind::Uint8, Device::Cpu));
-        let answer = tch::no_grad(|| {
-            found.forward(&probe).or_else(|with_flag| {
-                found.call = Call::Images;
-                found.forward(&probe).map_err(|plain| (with_flag, plain))
-            })
-        });
-        let answer = answer.map_err(|(with_flag, plain)| {
-            let problem = format!(
-                "the network fails on images {shape:?} as bytes, called with return_features ({}) and without ({})",
-                line(&with_flag),
-                line(&plain)
-            );
-            found.refuse(problem)
-        })?;
+        let mut answer = tch::no_grad(|| found.forward(&probe));
+        if let Err(with_flag) = &answer {
+            let with_flag = line(with_flag);
+            found.call = Call::Images;
+            answer = tch::no_grad(|| found.forward(&probe));
+            if let Err(plain) = &answer {
+                let problem = format!(
+                    "the network fails on images {shape:?} as bytes, called with return_features ({with_flag}) and without ({})",
+                    line(plain)
+                );
+                return Err(found.refuse(problem));
+            }
+        }
+        let answer = answer?;
         found.dim = found.activations(answer, 2)?.features.size()[1] as usize;
         Ok(found)
     }
@@ -141,12 +141,13 @@ fn bytes(images: &Tensor) -> Tensor {
     bytes.expand([shape[0], 3, shape[2], shape[3]], false)
 }
 
-/// What LibTorch says, without the trace: its last line that says anything, as Python has it.
+/// What LibTorch says, without the trace: the first sentence that names an error.
 fn line(error: &TchError) -> String {
     let text = error.to_string();
     let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("frame #"));
     let told = lines().find(|line| line.contains("Error") || line.contains("xpected")).or_else(|| lines().next());
-    told.unwrap_or_default().chars().take(200).collect()
+    let sentence = told.unwrap_or_default().split(". ").next().unwrap_or_default();
+    sentence.chars().take(200).collect()
 }
 
 impl Features for TorchScript {
