@@ -47,6 +47,7 @@ pub mod order;
 pub mod train;
 
 // L5
+pub mod feature;
 pub mod grids;
 pub mod report;
 

@@ -35,6 +35,8 @@ pub enum Purpose {
     Area = 12,
     /// Masks of dropout.
     Dropout = 13,
+    /// Shifts and flips of images in the training of a classifier.
+    Augmentation = 14,
 }
 
 /// An inexhaustible table of random numbers for one seed and purpose.

@@ -429,6 +429,26 @@ fn runs_and_checkpoints_that_do_not_fit() {
     }
 }
 
+#[test]
+fn features_of_data_that_have_no_classes() {
+    let place = Place::new();
+    place.write("exact.yaml", EXACT);
+    let none = "data: these data have no classes to learn features from; choose images with labels, such as Fashion-MNIST \
+                or CIFAR-10";
+    refuses(&place, &["features", "exact.yaml"], none);
+    refuses(&place, &["features", "exact.yaml", "--output", "elsewhere"], none);
+    for (settings, said) in [
+        ("{steps: 0}", "0 is too small (steps); write a whole number of at least 1"),
+        (
+            "{network: {widths: [30]}}",
+            "30 channels cannot be divided into 8 groups (network.widths[0]); write a multiple of `groups`",
+        ),
+    ] {
+        let said = format!("--classifier {settings}: {said}");
+        refuses(&place, &["features", "exact.yaml", "--classifier", settings], &said);
+    }
+}
+
 /// What clap refuses: several lines, with the usage, but the same exit code and no trace.
 #[test]
 fn verbs_and_flags_that_do_not_exist() {

@@ -21,6 +21,7 @@ const LAYERS: &[(&str, u32)] = &[
     ("metric", 4),
     ("order", 4),
     ("train", 4),
+    ("feature", 5),
     ("grids", 5),
     ("report", 5),
     ("experiment", 6),
@@ -33,6 +34,8 @@ const STRANGERS: &[(&str, &[&str])] = &[
     ("train", &["solve"]),
     // Distances are between arrays of points, figures are of numbers: neither knows a model or a process.
     ("metric", &["sde", "score", "data", "model", "solve"]),
+    // A network that looks at images knows no diffusion of them.
+    ("feature", &["sde", "score", "solve"]),
     ("report", &["sde", "score", "data", "model", "solve", "metric", "order", "train"]),
 ];
 

@@ -307,7 +307,8 @@ fn the_program_prints_the_schema() {
 #[test]
 fn shells_complete_verbs_and_flags() {
     let place = Place::new();
-    let verbs = ["run", "check", "train", "sample", "compare", "grid", "report", "list", "schema", "completions"];
+    let verbs =
+        ["run", "check", "train", "sample", "compare", "grid", "features", "report", "list", "schema", "completions"];
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let outcome = place.run(&["completions", shell]).ok();
         assert_eq!(outcome.stderr, "");

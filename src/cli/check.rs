@@ -6,7 +6,7 @@ use super::session::{Given, Session, compute};
 use super::sweep::Cells;
 use super::{Shared, print, print_json};
 use crate::error::Result;
-use crate::experiment::{Cell, Choice, Effort, Forecast, Plan, forecast, lint, mebibytes};
+use crate::experiment::{Cell, Effort, Forecast, Plan, forecast, lint, mebibytes};
 use crate::report::Table;
 
 /// Resolve and check an experiment, and measure what it will take; nothing is written.

@@ -5,6 +5,7 @@ mod check;
 mod children;
 mod compare;
 mod completions;
+mod features;
 mod grid;
 mod list;
 mod orders;
@@ -57,6 +58,8 @@ enum Verb {
     Orders(orders::Orders),
     /// Find time grids for a solver and its budgets, and try them on held-out seeds
     Grid(grid::Grid),
+    /// Train features of labelled images, which distances between sets of images are measured on
+    Features(features::Features),
     /// Draw the figures of a run again and write its report.html, or put several runs into one report
     Report(report::Report),
     /// List what an experiment may choose: solvers, SDEs, data sets, …
@@ -146,6 +149,7 @@ pub fn main(cli: Cli) -> Result<()> {
         Verb::Compare(verb) => verb.run(),
         Verb::Orders(verb) => verb.run(),
         Verb::Grid(verb) => verb.run(),
+        Verb::Features(verb) => verb.run(),
         Verb::Report(verb) => verb.run(),
         Verb::List(verb) => verb.run(),
         Verb::Schema(verb) => verb.run(),

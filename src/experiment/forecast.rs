@@ -18,7 +18,7 @@ use tch::Device;
 
 use super::memory::{allocated, forget_peak, give_back, installed, resident};
 use super::model_spec::ModelSpec;
-use super::plan::{Choice, Effort, Plan};
+use super::plan::{Effort, Plan};
 use super::train_spec::TrainSpec;
 use crate::error::Result;
 use crate::solve::{Schedule, prior};

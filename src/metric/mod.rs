@@ -16,16 +16,35 @@
 //! | [`TrajectoryError`] | RMS distance from the probability flow of the same start | 0 | O(N D), and the reference run | O(N D) |
 //! | [`LawWasserstein`] | W₂ of the exact laws of output and data, both Gaussian | 0 | a run of M + 3 samples for M draws | O(M) |
 //!
-//! N samples and M data points in D dimensions; L directions, S starts of a search, K modes, k neighbours. All work in
+//! Of features of images, `[N, F]` (see [`feature`](crate::feature)):
+//!
+//! | metric | estimates | a perfect sampler has | time | memory |
+//! |---|---|---|---|---|
+//! | [`FrechetDistance`] | FD (biased upwards), or FD∞ | 0 | O((N + M) F² + F³) | O((N + M) F + F²) |
+//! | [`KernelDistance`] | KD (unbiased) | 0 | O((N + M)² F) | O((N + M) F) |
+//! | [`Fidelity`] | precision, recall, density or coverage | that of held-out data | O((N + M)² F) | O((N + M) (F + k)) |
+//! | [`class_accuracy`] | how often a sample is of the class asked for | the classifier's own | O(N) | O(N) |
+//! | [`ClassShares`] | total variation and KL of the frequencies of classes | its floors | O(N + M + K) | O(K) |
+//! | [`inception_score`] | how clear and how varied samples are | that of the data | O(N K) | O(N K) |
+//! | [`Memorisation`] | how many samples are nearer to training data than held-out data are | p | O((N + M) T F) | O((N + M + T) F) |
+//!
+//! N samples and M data points in D dimensions; L directions, S starts of a search, K modes or classes, k neighbours, T training examples. All work in
 //! `f64`, use every core unless they say otherwise, and give the same bits whatever the number of threads.
 
 mod classifier;
 mod energy;
+mod fidelity;
+mod frechet_distance;
+mod gaussian_transport;
 mod gaussian_wasserstein;
+mod kernel_distance;
 mod kl;
+mod labels;
 mod law_wasserstein;
 mod log_density;
+mod matrix;
 mod max_sliced_wasserstein;
+mod memorisation;
 mod mmd;
 mod mode_coverage;
 mod mode_weights;
@@ -42,11 +61,16 @@ use ndarray::{Array1, ArrayView2};
 
 pub use classifier::Classifier;
 pub use energy::EnergyDistance;
+pub use fidelity::{Fidelities, Fidelity, Measure};
+pub use frechet_distance::FrechetDistance;
 pub use gaussian_wasserstein::GaussianWasserstein;
+pub use kernel_distance::KernelDistance;
 pub use kl::{Kl, Reference};
+pub use labels::{ClassShares, Share, class_accuracy, inception_score, predicted};
 pub use law_wasserstein::{Diagonal, LawWasserstein, Start, Target};
 pub use log_density::LogDensity;
 pub use max_sliced_wasserstein::MaxSlicedWasserstein;
+pub use memorisation::{Memorisation, Neighbor};
 pub use mmd::Mmd;
 pub use mode_coverage::ModeCoverage;
 pub use mode_weights::{Divergence, ModeWeights};
@@ -274,12 +298,15 @@ mod tests {
     }
 
     /// All that need no more than two samples. The first two alone are not symmetric: a setting from `y`, a divergence.
-    fn metrics() -> [Box<dyn Metric>; 9] {
+    fn metrics() -> [Box<dyn Metric>; 12] {
         [
             Box::new(Mmd::default()),
             Box::new(Kl { against: Reference::Sample, ..Kl::default() }),
             Box::new(Mmd { bandwidth: Some(3.0) }),
             Box::new(EnergyDistance::default()),
+            Box::new(FrechetDistance::default()),
+            Box::new(FrechetDistance::EXTRAPOLATED),
+            Box::new(KernelDistance {}),
             Box::new(SlicedWasserstein::default()),
             Box::new(MaxSlicedWasserstein::default()),
             Box::new(GaussianWasserstein::default()),

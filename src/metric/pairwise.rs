@@ -1,5 +1,5 @@
-//! Two-sample U-statistics of a kernel over all pairs of points: one engine for [`Mmd`](super::Mmd) and
-//! [`EnergyDistance`](super::EnergyDistance).
+//! Two-sample U-statistics of a kernel over all pairs of points: one engine for [`Mmd`](super::Mmd),
+//! [`EnergyDistance`](super::EnergyDistance) and [`KernelDistance`](super::KernelDistance).
 //!
 //! The kernel matrices are evaluated in tiles and never stored. Every tile is summed in a fixed order, so that the
 //! result does not depend on the number of threads.
@@ -21,10 +21,22 @@ const DIRECT: usize = 8;
 /// |x|² + |y|² − 2 x·y loses its digits when it is this small beside |x|² + |y|²; it is then computed directly.
 const CANCELLED: f64 = 1e-6;
 
-/// A kernel k(x, y) that depends on the points through |x − y|² alone.
+/// What a kernel depends on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Argument {
+    /// |x − y|².
+    SquaredDistance,
+    /// x·y.
+    Product,
+}
+
+/// A kernel k(x, y) that depends on the points through one number alone.
 pub(super) trait Kernel: Sync {
-    /// Replaces squared distances by values of the kernel.
-    fn evaluate(&self, squared_distances: &mut [f64]);
+    /// Which number that is.
+    const OF: Argument = Argument::SquaredDistance;
+
+    /// Replaces such numbers by values of the kernel.
+    fn evaluate(&self, arguments: &mut [f64]);
 }
 
 /// Points, laid out for their distances: coordinates `[D, N]` and squared norms `[N]` about a common centre.
@@ -46,6 +58,13 @@ impl Cloud {
     /// How many points there are.
     pub(super) fn len(&self) -> usize {
         self.squared_norms.len()
+    }
+
+    /// Writes x_i·y_j, as seen from the centre, for `rows` i of `self` and `columns` j of `other`, row by row.
+    fn products(&self, rows: Range<usize>, other: &Cloud, columns: Range<usize>, out: &mut [f64]) {
+        let mut out = ArrayViewMut2::from_shape((rows.len(), columns.len()), out).expect("one value for each pair");
+        let (x, y) = (self.coordinates.slice(s![.., rows]), other.coordinates.slice(s![.., columns]));
+        general_mat_mul(1.0, &x.t(), &y, 0.0, &mut out);
     }
 
     /// Writes |x_i − y_j|² for `rows` i of `self` and `columns` j of `other`, row by row.
@@ -93,7 +112,7 @@ struct Sums {
 
 impl Sums {
     /// A band of rows at a time, the tiles of the band in parallel: each owns its columns and returns its row sums.
-    fn new(kernel: &impl Kernel, x: &Cloud, y: &Cloud, pairs: Pairs) -> Self {
+    fn new<K: Kernel>(kernel: &K, x: &Cloud, y: &Cloud, pairs: Pairs) -> Self {
         let mut rows = Array1::zeros(x.len());
         let mut columns = vec![0.0; y.len()];
         let mut squares = 0.0;
@@ -103,7 +122,10 @@ impl Sums {
             let tile = |buffer: &mut Vec<f64>, (number, columns): (usize, &mut [f64])| {
                 let (start, width) = (first + number * TILE, columns.len());
                 let values = &mut buffer[..band.len() * width];
-                x.squared_distances(band.clone(), y, start..start + width, values);
+                match K::OF {
+                    Argument::SquaredDistance => x.squared_distances(band.clone(), y, start..start + width, values),
+                    Argument::Product => x.products(band.clone(), y, start..start + width, values),
+                }
                 kernel.evaluate(values);
                 let mut row_sums = Array1::zeros(band.len());
                 let mut squares = 0.0;
@@ -173,9 +195,13 @@ struct Moments {
 impl Moments {
     /// From row sums and sums of squares: every estimate is without bias in samples of any size, for the first order
     /// thanks to ζ̂_x = var(Rˣˣᵢ/(N − 2) − Rˣʸᵢ/M) − σ̂²_xx/(N − 2) − σ̂²_xy/M, which may be negative, and ζ̂_y likewise.
-    fn new(kernel: &impl Kernel, x: ArrayView2<f64>, y: ArrayView2<f64>) -> Self {
+    fn new<K: Kernel>(kernel: &K, x: ArrayView2<f64>, y: ArrayView2<f64>) -> Self {
         let (n, m) = (x.nrows() as f64, y.nrows() as f64);
-        let centre = (x.sum_axis(Axis(0)) + y.sum_axis(Axis(0))) / (n + m);
+        let centre = match K::OF {
+            Argument::SquaredDistance => (x.sum_axis(Axis(0)) + y.sum_axis(Axis(0))) / (n + m),
+            // A product has an origin.
+            Argument::Product => Array1::zeros(x.ncols()),
+        };
         let (x, y) = (Cloud::new(x, &centre), Cloud::new(y, &centre));
         let (xx, yy, xy) = (Layout::within(kernel, &x), Layout::within(kernel, &y), Layout::between(kernel, &x, &y));
         let zeta_x = (xx.rows / (n - 2.0) - xy.rows / m).var(1.0) - xx.interaction / (n - 2.0) - xy.interaction / m;

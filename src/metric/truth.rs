@@ -4,6 +4,8 @@ use std::fmt;
 
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 
+use super::matrix::gram;
+
 /// ln p at each of the points `[N, D]`, `[N]`; −∞ where there are no data.
 pub type Density = Box<dyn Fn(ArrayView2<f64>) -> Array1<f64> + Send + Sync>;
 
@@ -53,7 +55,7 @@ impl Moments {
     pub fn of_points(points: ArrayView2<f64>) -> Self {
         let mean = points.mean_axis(Axis(0)).expect("there are points");
         let centred = &points - &mean;
-        Moments { mean, covariance: centred.t().dot(&centred) / (points.nrows() as f64 - 1.0) }
+        Moments { mean, covariance: gram(centred.view()) / (points.nrows() as f64 - 1.0) }
     }
 
     /// m = Σ_k w_k μ_k and Σ_k w_k (Σ_k + (μ_k − m)(μ_k − m)ᵀ) of a Gaussian mixture.
@@ -132,6 +134,11 @@ pub(super) mod tests {
 
     use super::super::tests::gaussian;
     use super::*;
+
+    /// Moments in the plane.
+    pub(in super::super) fn moments(mean: [f64; 2], covariance: [[f64; 2]; 2]) -> Moments {
+        Moments { mean: arr1(&mean), covariance: arr2(&covariance) }
+    }
 
     /// A round mode in the plane.
     pub(in super::super) fn round(weight: f64, mean: [f64; 2], deviation: f64) -> Mode {

@@ -9,6 +9,7 @@
 //! | how large is a mean, or a mean difference? | [`interval`]: the studentised bootstrap | Efron 1982; Hall 1988 |
 //! | is a difference real? | [`Paired`]: the t test of paired differences | Student 1908 |
 //! | and among many? | [`holm`]: adjusted p-values | Holm 1979 |
+//! | how large is a probability? | [`wilson`]: the score interval | Wilson 1927 |
 //! | which competitor is best, and which may be? | [`rank()`] | subset selection, Gupta 1965 |
 //!
 //! `tests/statistics.rs` simulates comparisons whose truth is known, and counts.
@@ -16,10 +17,12 @@
 mod bootstrap;
 mod paired;
 mod rank;
+mod share;
 
 pub use bootstrap::{Interval, interval, student};
 pub use paired::{Paired, holm};
 pub use rank::{Pair, Ranking, rank};
+pub use share::wilson;
 
 /// The probability with which an interval holds what it estimates.
 pub const LEVEL: f64 = 0.95;

@@ -6,9 +6,9 @@ use crate::model::Parameters;
 
 /// A sum of gradients in one flat buffer `[P]`, which is used again in every step.
 #[derive(Debug)]
-pub(super) struct GradientSum {
+pub struct GradientSum {
     /// The buffer.
-    pub(super) flat: Tensor,
+    pub flat: Tensor,
     /// Each parameter's part of it.
     views: Vec<Tensor>,
     empty: bool,
@@ -16,18 +16,18 @@ pub(super) struct GradientSum {
 
 impl GradientSum {
     /// An empty sum.
-    pub(super) fn new(parameters: &Parameters) -> Self {
+    pub fn new(parameters: &Parameters) -> Self {
         let flat = parameters.flat().zeros_like();
         GradientSum { views: parameters.views(&flat), flat, empty: true }
     }
 
     /// Forgets what was added.
-    pub(super) fn clear(&mut self) {
+    pub fn clear(&mut self) {
         self.empty = true;
     }
 
     /// Adds a gradient by parameter.
-    pub(super) fn add(&mut self, gradient: Vec<Tensor>) {
+    pub fn add(&mut self, gradient: Vec<Tensor>) {
         for (sum, part) in self.views.iter_mut().zip(&gradient) {
             if self.empty { sum.copy_(part) } else { *sum += part }
         }

@@ -1,8 +1,10 @@
-//! The stages of an experiment: train, sample, compare, report. Each reads and writes a run directory.
+//! The stages of an experiment: train, sample, compare, report. Each reads and writes a run directory; features of the data
+//! have a folder of their own.
 
 mod board;
 mod compare;
 mod curves;
+mod features;
 mod findings;
 mod levels;
 mod log;
@@ -16,6 +18,7 @@ mod train;
 
 pub use compare::{Cell, Comparison, Contest, Only, Sources, Standings, Store, Summary, compare, sources};
 pub(super) use compare::{Repeat, Subject};
+pub use features::{TrainedFeatures, features, features_folder};
 pub use findings::Findings;
 pub use overview::{Heading, Member, Overview};
 pub use report::report;
