@@ -33,6 +33,7 @@ impl Run {
         self.jobs.none()?;
         let session = Session::of(&given, &self.shared)?;
         let Session { plan, terminal, .. } = &session;
+        stage::check_features(plan)?;
         let (run, resume) = session.training_run()?;
         let _lock = run.lock()?;
         terminal.say(&format!("{}", run.path().display()));

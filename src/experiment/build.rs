@@ -260,6 +260,8 @@ impl MetricSpec {
             MetricSpec::LogDensity(metric) => Box::new(metric),
             MetricSpec::LawWasserstein(metric) => Box::new(metric),
             MetricSpec::TrajectoryError(metric) => Box::new(metric),
+            MetricSpec::FrechetDistance(metric) => Box::new(metric),
+            MetricSpec::KernelDistance(metric) => Box::new(metric),
         }
     }
 }

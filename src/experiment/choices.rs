@@ -320,6 +320,10 @@ choice! {
         law_wasserstein => LawWasserstein(metric::LawWasserstein),
         /// The distance from the exact solution of the probability-flow ODE, for solvers that draw no noise.
         trajectory_error => TrajectoryError(metric::TrajectoryError),
+        /// The Fréchet distance of the features of images, FD∞ with `parts: 4`.
+        frechet_distance => FrechetDistance(metric::FrechetDistance),
+        /// The kernel distance of the features of images, which is unbiased.
+        kernel_distance => KernelDistance(metric::KernelDistance),
     }
 }
 

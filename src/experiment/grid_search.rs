@@ -146,6 +146,7 @@ impl GridSearch<'_> {
             Some(Need::Laws { .. }) if self.plan.spec.model != super::ModelSpec::Exact => {
                 wrong("it needs the exact score, `model: exact`")
             }
+            Some(Need::Features) => wrong("grids are searched without features of images"),
             _ => Ok(()),
         }
     }
@@ -215,8 +216,8 @@ impl GridSearch<'_> {
                 let metrics = std::slice::from_ref(self.error);
                 let few = Subject::new(plan, metrics, direct.samples, &unseen);
                 let many = Subject::new(plan, metrics, direct.validation, &unseen);
-                let mut seen = Repeat::of(&few, self.seed(), SEARCHED);
-                let mut further = Repeat::of(&many, self.seed().wrapping_sub(1), 2 * SEARCHED);
+                let mut seen = Repeat::of(&few, self.seed(), SEARCHED)?;
+                let mut further = Repeat::of(&many, self.seed().wrapping_sub(1), 2 * SEARCHED)?;
                 let measured = |repeat: &mut Repeat, levels: &[f64]| {
                     let grid = GridSpec::Tabulated(Tabulated(vec![times(&*plan.sde, levels)]));
                     repeat.error(model, Choice { grid: &grid, ..self.choice }, steps)
@@ -305,6 +306,7 @@ impl GridSearch<'_> {
             ],
             nfe: found.iter().map(|&(budget, ..)| budget).collect(),
             metrics: vec![self.error.clone()],
+            features: None,
             repeats: seeds,
             count: Some(count),
         };

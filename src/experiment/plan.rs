@@ -14,6 +14,7 @@ use super::spec::{Entry, LearnedModel, Noise, Spec};
 use super::train_spec::TrainSpec;
 use crate::data::{Dataset, Library, Part};
 use crate::error::{Error, Fault, Result};
+use crate::metric::Need;
 use crate::model::{Builder, Condition, Interface, Network, Parameters, Trained};
 use crate::rng::{Purpose, Stream};
 use crate::score::empirical::Empirical;
@@ -81,6 +82,13 @@ impl Plan {
                 };
                 let problem = format!("{count} rows {which} are too few to compare with, at least {LEAST_POINTS}");
                 return Err(Fault::new(key, problem, remedy));
+            }
+        }
+        for (i, metric) in plan.spec.compare.iter().flat_map(|compare| compare.metrics.iter().enumerate()) {
+            if metric.build().needs() == Some(Need::Features) && plan.data().shape().len() != 3 {
+                let problem = format!("{} needs images, and {} has none", metric.name(), plan.spec.data.name());
+                let remedy = "choose fashion_mnist, mnist, cifar10, idx, images or image_array";
+                return Err(Fault::new(format!("compare.metrics[{i}]"), problem, remedy));
             }
         }
         Ok(plan)

@@ -117,6 +117,11 @@ pub struct CompareSpec {
     #[serde(default = "default_metrics")]
     #[schemars(length(min = 1))]
     pub metrics: Vec<MetricSpec>,
+    /// What the features of images are computed with, for the distances that are measured on them: the folder of a classifier
+    /// (`ornstein features`), or a TorchScript file. Absent, a classifier of the data, which is trained where there is none
+    /// yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub features: Option<String>,
     /// How often to repeat each measurement, with new noise, for its error bar.
     #[serde(default = "default_repeats")]
     #[schemars(range(min = 1))]

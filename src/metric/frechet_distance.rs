@@ -4,7 +4,7 @@ use ndarray::{Array1, s};
 use serde::{Deserialize, Serialize};
 
 use super::gaussian_transport::{Side, Transport};
-use super::{Estimate, Metric, Moments, Question};
+use super::{Estimate, Metric, Moments, Need, Question};
 use crate::error::{Fault, Settings, between};
 
 /// The Fréchet distance |μ₁ − μ₂|² + tr(Σ₁ + Σ₂ − 2 (Σ₁Σ₂)^{½}) (Dowson & Landau, 1982) between the Gaussians with the means
@@ -75,7 +75,11 @@ impl Metric for FrechetDistance {
     }
 
     fn label(&self) -> &'static str {
-        if self.parts == 1 { "Fréchet distance" } else { "Fréchet distance, N → ∞" }
+        if self.parts == 1 { "FD (features)" } else { "FD∞ (features)" }
+    }
+
+    fn needs(&self) -> Option<Need> {
+        Some(Need::Features)
     }
 
     /// Two points in each part.

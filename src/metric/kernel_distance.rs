@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::pairwise::{Argument, Kernel, discrepancy};
-use super::{Estimate, Metric, Question};
+use super::{Estimate, Metric, Need, Question};
 use crate::error::Settings;
 
 /// The squared maximum mean discrepancy of features with the cubic kernel k(x, y) = (x·y/F + 1)³, F the number of features;
@@ -27,7 +27,11 @@ impl Metric for KernelDistance {
     }
 
     fn label(&self) -> &'static str {
-        "Kernel distance"
+        "Kernel distance (features)"
+    }
+
+    fn needs(&self) -> Option<Need> {
+        Some(Need::Features)
     }
 
     fn least(&self) -> usize {

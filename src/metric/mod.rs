@@ -153,6 +153,8 @@ impl<'a> Question<'a> {
             Need::Modes => self.truth.modes.is_some(),
             Need::Flow { .. } => self.flow.is_some(),
             Need::Laws { .. } => self.laws.is_some(),
+            // Points are points: whoever asks gives features for them.
+            Need::Features => true,
         }
     }
 
@@ -185,6 +187,8 @@ pub enum Need {
         /// The tolerance, relative and absolute, of its integration.
         tolerance: f64,
     },
+    /// Features of images in place of the images themselves, as samples and as reference data.
+    Features,
     /// The exact laws of what the solver makes and of what it should.
     Laws {
         /// Where it starts.

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::experiment::Plan;
 use crate::experiment::hash::digest;
 use crate::experiment::observer::Observer;
-use crate::feature::{self, ClassifierSettings, Features as _, Progress};
+use crate::feature::{self, ClassifierSettings, Features, ImageClassifier, Progress, TorchScript};
 use crate::file;
 use crate::metric::Share;
 use crate::threads::Workers;
@@ -41,6 +41,43 @@ pub fn features_folder(plan: &Plan) -> PathBuf {
     let digest = plan.data().digest().map_or_else(own, str::to_owned);
     let short = &digest[..digest.len().min(12)];
     Path::new("features").join(format!("{}-{short}", data.name()))
+}
+
+/// What a comparison measures features with: what the experiment names, or a classifier of the data, which is trained where
+/// there is none yet.
+///
+/// # Errors
+/// Features that are missing or made for other images, and those of [`features`].
+pub fn wanted_features(plan: &Plan, named: Option<&str>, observer: &dyn Observer) -> Result<Box<dyn Features>> {
+    let Some(named) = named else {
+        let folder = features_folder(plan);
+        if !folder.join("classifier.json").is_file() {
+            observer.say(&format!("training a classifier for the features of images, once, into {}", folder.display()));
+            features(plan, &ClassifierSettings::default(), &folder, observer)?;
+        }
+        return of_folder(plan, &folder);
+    };
+    match Path::new(named) {
+        folder if folder.is_dir() => of_folder(plan, folder),
+        file => Ok(Box::new(TorchScript::open(file, &plan.data().shape())?)),
+    }
+}
+
+fn of_folder(plan: &Plan, folder: &Path) -> Result<Box<dyn Features>> {
+    let classifier = ImageClassifier::load(folder)?;
+    classifier.fits(&**plan.data())?;
+    Ok(Box::new(classifier))
+}
+
+/// That the features which the experiment names are there and fit, before anything long is done.
+///
+/// # Errors
+/// As [`wanted_features`].
+pub fn check_features(plan: &Plan) -> Result<()> {
+    struct Nobody;
+    impl Observer for Nobody {}
+    let named = plan.spec.compare.as_ref().and_then(|compare| compare.features.as_deref());
+    named.map_or(Ok(()), |named| wanted_features(plan, Some(named), &Nobody).map(drop))
 }
 
 /// Trains a classifier on the labels of the plan's data, and stores it in `folder`.
@@ -106,7 +143,6 @@ mod tests {
 
     use super::*;
     use crate::data::{Examples, Part};
-    use crate::feature::ImageClassifier;
     use crate::rng::Stream;
 
     /// Bright and dark images.

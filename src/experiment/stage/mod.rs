@@ -18,7 +18,7 @@ mod train;
 
 pub use compare::{Cell, Comparison, Contest, Only, Sources, Standings, Store, Summary, compare, sources};
 pub(super) use compare::{Repeat, Subject};
-pub use features::{TrainedFeatures, features, features_folder};
+pub use features::{TrainedFeatures, check_features, features, features_folder};
 pub use findings::Findings;
 pub use overview::{Heading, Member, Overview};
 pub use report::report;

@@ -1,14 +1,19 @@
 //! What is drawn of a comparison.
 
+use std::path::PathBuf;
+
 use super::compare::{Contest, Sources, Standings, Store, Summary, best, clouds, distinct};
+use super::features::features_folder;
 use super::findings::{Findings, budget, label};
 use super::report::{Drawer, first_two};
 use crate::data::Part;
 use crate::error::Result;
+use crate::experiment::choices::MetricSpec;
 use crate::experiment::observer::Observer;
 use crate::experiment::run_dir::RunDir;
 use crate::experiment::spec::CompareSpec;
-use crate::metric::Best;
+use crate::feature::Card;
+use crate::metric::{Best, Need};
 use crate::order::{Point, fit};
 use crate::report::{
     Block, ErrorSources, GridRow, NoiseFloor, OrderFit, OrderFits, OrderPanel, PointCell, PointGrid, PointRow,
@@ -32,6 +37,7 @@ impl Drawer<'_> {
     /// For each metric a table, curves against evaluations and against seconds, which solvers differ, and orders.
     pub(super) fn quality(&self, findings: &Findings) -> Result<Vec<Block>> {
         let mut blocks = vec![Block::Paragraph(PROMISE.into())];
+        blocks.extend(self.about_features(findings).map(Block::Paragraph));
         blocks.extend(findings.tables().into_iter().map(Block::Ranked));
         for metric in findings.comparison.metrics() {
             let label = label(metric);
@@ -55,6 +61,28 @@ impl Drawer<'_> {
         }
         blocks.extend(findings.standings.iter().filter_map(|standings| matrices(findings, standings)));
         Ok(blocks)
+    }
+
+    /// What features of images distances were measured on, if any were.
+    fn about_features(&self, findings: &Findings) -> Option<String> {
+        let spec = self.plan.spec.compare.as_ref()?;
+        let metrics = findings.comparison.metrics();
+        let measured =
+            |choice: &MetricSpec| metrics.contains(&choice.name()) && choice.build().needs() == Some(Need::Features);
+        spec.metrics.iter().find(|choice| measured(choice))?;
+        let folder = spec.features.as_ref().map_or_else(|| features_folder(self.plan), PathBuf::from);
+        let about = match Card::read(&folder) {
+            Ok(Card { accuracy, hash, .. }) => format!(
+                "a classifier of these data (right for {:.1} % of {} images that it has not seen; hash {})",
+                100.0 * accuracy.value,
+                accuracy.count,
+                &hash[..12]
+            ),
+            Err(_) => format!("{}", folder.display()),
+        };
+        Some(format!(
+            "Features of images are those of {about}; numbers on other features cannot be compared with these."
+        ))
     }
 
     /// The error against steps of each solver, with the order that fits.

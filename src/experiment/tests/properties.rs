@@ -191,6 +191,7 @@ fn compare() -> impl Strategy<Value = CompareSpec> {
                 .collect(),
             nfe: nfe.into_iter().collect(),
             metrics: vec![MetricSpec::Mmd(metric::Mmd { bandwidth }), MetricSpec::EnergyDistance(Default::default())],
+            features: count.map(|count| format!("{count}")),
             repeats: 3,
             count,
         }

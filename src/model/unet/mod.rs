@@ -227,3 +227,6 @@ impl Network for UnetNetwork {
         Box::new(UnetNetwork(self.0.clone()))
     }
 }
+
+#[cfg(test)]
+mod tests;

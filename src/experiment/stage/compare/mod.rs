@@ -26,6 +26,7 @@ pub(super) use verdict::{best, metric};
 use self::repeat::{Outcome, flow_of};
 pub(in crate::experiment) use self::repeat::{Repeat, Subject};
 use self::store::{Known, subject};
+use super::features::wanted_features;
 use super::tick;
 use crate::error::{Error, Result};
 use crate::experiment::observer::Observer;
@@ -69,7 +70,10 @@ pub fn compare(
 ) -> Result<Comparison> {
     let (jobs, left_out) = jobs(plan, spec, only);
     left_out.iter().for_each(|line| observer.say(line));
-    let subject = Subject::new(plan, &spec.metrics, spec.count(plan.spec.sample.count), observer);
+    let mut subject = Subject::new(plan, &spec.metrics, spec.count(plan.spec.sample.count), observer);
+    if subject.needs_features() {
+        subject = subject.with_features(wanted_features(plan, spec.features.as_deref(), observer)?);
+    }
     let mut outcomes: Vec<Vec<Known>> = vec![Vec::new(); jobs.len() * spec.repeats];
     let missing = missing(&subject, model, &jobs, store, &mut outcomes);
     let (all, left) = (outcomes.len(), missing.iter().map(Vec::len).sum::<usize>());
@@ -161,7 +165,7 @@ fn measure<'a>(
     keep: &(dyn Fn(Task<'a>, Outcome) -> Result<()> + Sync),
 ) -> Result<()> {
     let Subject { plan, observer, count, .. } = *subject;
-    let mut repeat = Repeat::new(subject, repeat);
+    let mut repeat = Repeat::new(subject, repeat)?;
     for task in &mut tasks {
         task.flow = flow_of(&mut repeat, model, task.job)?;
     }

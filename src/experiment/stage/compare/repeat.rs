@@ -14,6 +14,7 @@ use crate::experiment::choices::MetricSpec;
 use crate::experiment::observer::Observer;
 use crate::experiment::plan::{Choice, Plan};
 use crate::experiment::truth::{flow, laws, truth};
+use crate::feature::{Features, extract};
 use crate::metric::{Diagonal, Metric, Need, Question, Start, Target, Truth};
 use crate::score::Model;
 use crate::solve::{Sampler, Schedule, Tolerance, prior};
@@ -34,6 +35,8 @@ pub(in crate::experiment) struct Subject<'a> {
     tolerance: Option<Tolerance>,
     /// Which laws to compare, if a metric needs them.
     which: Option<(Start, Target)>,
+    /// What computes features of images, if a metric needs them.
+    features: Option<Mutex<Box<dyn Features>>>,
     /// The laws of what has run, for they are the same in every repeat.
     laws: Mutex<Vec<(LawKey, Laws)>>,
 }
@@ -58,7 +61,7 @@ impl<'a> Subject<'a> {
             match need {
                 Need::Flow { tolerance: both } => tolerance = Some(Tolerance { rtol: both, atol: both }),
                 Need::Laws { start, target } => which = Some((start, target)),
-                Need::Density | Need::Modes => {}
+                Need::Density | Need::Modes | Need::Features => {}
             }
         }
         let json = |metric: &MetricSpec| serde_json::to_string(metric).expect("settings are plain data");
@@ -72,8 +75,33 @@ impl<'a> Subject<'a> {
             truth: truth(plan.data()),
             tolerance,
             which,
+            features: None,
             laws: Mutex::default(),
         }
+    }
+
+    /// Whether a metric needs features of images.
+    pub(super) fn needs_features(&self) -> bool {
+        self.metrics.iter().any(|metric| metric.needs() == Some(Need::Features))
+    }
+
+    /// With what computes features of images.
+    pub(super) fn with_features(mut self, features: Box<dyn Features>) -> Self {
+        for (metric, (_, key)) in self.metrics.iter().zip(&mut self.names) {
+            if metric.needs() == Some(Need::Features) {
+                *key += &format!(" of {}", features.hash());
+            }
+        }
+        Subject { features: Some(Mutex::new(features)), ..self }
+    }
+
+    /// The features `[N, F]` of images `[N, C, H, W]`, if a metric needs them.
+    fn features(&self, images: &Tensor, workers: &Workers) -> Result<Option<Array2<f64>>> {
+        let Some(features) = &self.features else { return Ok(None) };
+        let features = features.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).share();
+        // As they are written to files.
+        let images = images.to_device(Device::Cpu).clamp(-1.0, 1.0);
+        extract(&*features, &images, workers, &|_| tick(self.observer)(0)).map(|found| Some(found.features))
     }
 
     /// Everything that determines the outcome of a job in a repeat but the metrics, as one line.
@@ -113,6 +141,8 @@ pub(in crate::experiment) struct Repeat<'a> {
     /// A tensor may go from thread to thread, but two may not look at it at once.
     init: Mutex<Tensor>,
     reference: Array2<f64>,
+    /// The features of the reference data, if a metric needs them.
+    features: Option<Array2<f64>>,
     /// The ends of the probability flow from x_T, for each way that a solver takes.
     flows: Vec<(Schedule, Array2<f64>)>,
 }
@@ -162,17 +192,22 @@ fn shown(x: &Tensor) -> i64 {
 const WARM: i64 = 64;
 
 impl<'a> Repeat<'a> {
-    pub(super) fn new(subject: &'a Subject<'a>, number: usize) -> Self {
+    pub(super) fn new(subject: &'a Subject<'a>, number: usize) -> Result<Self> {
         let seed = seed(subject.plan, number);
-        Repeat { number, ..Repeat::of(subject, seed, (number * subject.count) as u64) }
+        Ok(Repeat { number, ..Repeat::of(subject, seed, (number * subject.count) as u64)? })
     }
 
     /// With x_T and noise of a seed, and the reference data from a place in their stream on.
-    pub(in crate::experiment) fn of(subject: &'a Subject<'a>, seed: u64, first: u64) -> Self {
+    ///
+    /// # Errors
+    /// Features that cannot be computed, an interrupt.
+    pub(in crate::experiment) fn of(subject: &'a Subject<'a>, seed: u64, first: u64) -> Result<Self> {
         let Subject { plan, count, .. } = *subject;
         let init = prior(&*plan.sde, seed, count, &plan.data().shape(), plan.options());
-        let reference = tensor::to_rows(&plan.reference(first, count));
-        Repeat { subject, number: 0, seed, init: Mutex::new(init), reference, flows: Vec::new() }
+        let data = plan.reference(first, count);
+        let reference = tensor::to_rows(&data);
+        let features = subject.features(&data, &plan.compute.workers)?;
+        Ok(Repeat { subject, number: 0, seed, init: Mutex::new(init), reference, features, flows: Vec::new() })
     }
 
     /// How bad a solver's steps are by the first of the metrics; NaN if the run diverges.
@@ -212,7 +247,7 @@ impl<'a> Repeat<'a> {
             // Fresh data (of finite data, the rows of training), far behind the references of all repeats in their stream.
             let first = (1 << 40) + (self.number * count) as u64;
             let other = plan.measured(Part::Training, first, count);
-            return Ok((self.answers((0.0, 0.0), Some(&other), None, None, workers), None));
+            return Ok((self.answers((0.0, 0.0), Some(&other), None, None, workers)?, None));
         };
         let sampler = self.subject.sampler(&choice, job, self.seed);
         let laws = self.laws(&sampler, job, workers)?;
@@ -223,7 +258,7 @@ impl<'a> Repeat<'a> {
         match sampler.run(model, &init, workers, &tick(observer)) {
             Ok(run) => {
                 let seconds = if init.device() == Device::Cpu { run.cpu_seconds } else { run.seconds };
-                let known = self.answers((run.nfe, seconds), Some(&run.x), flow, laws.as_deref(), workers);
+                let known = self.answers((run.nfe, seconds), Some(&run.x), flow, laws.as_deref(), workers)?;
                 for (value, (name, _)) in known.iter().map(|known| known.value).zip(&self.subject.names) {
                     let value = value.map_or("not defined".into(), |value| format!("{value:.5}"));
                     let (label, nfe) = (&job.label, run.nfe);
@@ -235,7 +270,7 @@ impl<'a> Repeat<'a> {
             Err(error @ Error::NonFinite { .. }) => {
                 observer.say(&format!("{}: {error}", job.label));
                 let cost = (job.budget.unwrap_or(0) as f64, f64::NAN);
-                Ok((self.answers(cost, None, flow, laws.as_deref(), workers), None))
+                Ok((self.answers(cost, None, flow, laws.as_deref(), workers)?, None))
             }
             Err(error) => Err(error),
         }
@@ -268,19 +303,26 @@ impl<'a> Repeat<'a> {
         flow: Option<usize>,
         laws: Option<&[Diagonal; 2]>,
         workers: &Workers,
-    ) -> Vec<Known> {
+    ) -> Result<Vec<Known>> {
         let Subject { metrics, names, truth, .. } = self.subject;
         let samples = x.map_or(Array2::zeros((0, 0)), tensor::to_rows);
         let flow = flow.map(|flow| self.flows[flow].1.view());
         let laws = laws.map(|laws| laws.each_ref());
-        let question = Question { x: samples.view(), data: self.reference.view(), truth, flow, laws };
+        let features = x.map_or(Ok(None), |x| self.subject.features(x, workers))?;
+        let plain = Question { x: samples.view(), data: self.reference.view(), truth, flow, laws };
+        let of_features =
+            self.features.as_ref().zip(features.as_ref()).map(|(data, x)| Question::new(x.view(), data.view()));
         let answer = |metric: &dyn Metric, key: &str| {
+            let question = match (metric.needs(), of_features) {
+                (Some(Need::Features), Some(question)) => question,
+                _ => plain,
+            };
             let told = metric.needs().is_none_or(|need| question.has(need));
             let estimate = x.filter(|_| told).map(|_| workers.install(|| metric.measure(&question)));
             let value = told.then(|| estimate.map_or(f64::NAN, |estimate| estimate.value));
             let standard_error = estimate.map_or(f64::NAN, |estimate| estimate.standard_error);
             Known { metric: key.to_owned(), nfe, seconds, value, standard_error }
         };
-        metrics.iter().zip(names).map(|(metric, (_, key))| answer(&**metric, key)).collect()
+        Ok(metrics.iter().zip(names).map(|(metric, (_, key))| answer(&**metric, key)).collect())
     }
 }

@@ -1,0 +1,156 @@
+//! A U-Net on images through the program itself: training with classes, augmentation and dropout, resumed bit for bit,
+//! and a report of images. The 200 images of `tests/fixtures` are enough for that.
+
+mod place;
+
+use std::path::Path;
+
+use ndarray::ArrayD;
+use ndarray_npy::ReadNpyExt;
+use place::{Place, refuses, silent_refusal};
+
+const SETTINGS: &str = "\
+name: drawn
+data: {fashion_mnist: {prepare: {augment: {p: 0.3}}}}
+sde: edm
+model:
+  network:
+    unet: {block_out_channels: [8, 16], layers_per_block: 1, norm_num_groups: 4, dropout: 0.1, num_class_embeds: 10,
+           down_block_types: [DownBlock2D, AttnDownBlock2D], up_block_types: [AttnUpBlock2D, UpBlock2D]}
+train: {steps: 12, batch: 10, warmup: 2, log_every: 4, checkpoint_every: 4, validate: {every: 6, count: 20}}
+sample: {count: 20, solver: heun, grid: karras, steps: 6, denoise: true}
+compare: {entries: [{solver: heun}, {solver: dpmpp_2m}], nfe: [5, 9], repeats: 2, count: 20}
+";
+
+fn fixtures() -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").display().to_string()
+}
+
+fn place() -> Place {
+    let place = Place::new();
+    place.write("drawn.yaml", SETTINGS);
+    place
+}
+
+fn tensors(place: &Place, run: &str) -> Vec<u8> {
+    place.read(&format!("{run}/checkpoints/step-00000012.safetensors"))
+}
+
+/// Threads change who computes a part of a batch; a run in pieces draws the same images, augmentations and masks.
+#[test]
+fn a_training_is_the_same_in_pieces_and_on_any_number_of_threads() {
+    let place = place();
+    let train = |run: &str, more: &[&str]| {
+        let folder = fixtures();
+        place.run(&[&["train", "drawn.yaml", "--data", &folder, "--out", run, "-q"], more].concat()).ok()
+    };
+    train("whole", &["--threads", "2"]);
+    train("single", &["--threads", "1"]);
+    train("pieces", &["--set", "train.steps=8"]);
+    train("pieces", &["--resume"]);
+    assert!(tensors(&place, "whole") == tensors(&place, "single"), "threads change the parameters");
+    assert!(tensors(&place, "whole") == tensors(&place, "pieces"), "a resumed run is another");
+    assert_eq!(place.text("whole/validation.csv"), place.text("pieces/validation.csv"));
+    let other = |run: &str, setting: &str| {
+        train(run, &["--set", setting]);
+        assert!(tensors(&place, "whole") != tensors(&place, run), "{setting} changes nothing");
+    };
+    other("undropped", "model.network.unet.dropout=0");
+    other("plain", "data.fashion_mnist.prepare.augment.p=0");
+}
+
+#[test]
+fn a_run_goes_through_to_its_pictures() {
+    let place = place();
+    let folder = fixtures();
+    place.run(&["run", "drawn.yaml", "--data", &folder, "--out", "run", "-q"]).ok();
+    let samples = ArrayD::<u8>::read_npy(place.read("run/samples.npy").as_slice()).expect("an array of bytes");
+    assert_eq!(samples.shape(), [20, 1, 28, 28]);
+    let page = place.text("run/report.html");
+    for stem in ["samples", "strips", "neighbours", "solvers", "loss"] {
+        assert!(place.path(&format!("run/figures/{stem}.png")).is_file(), "there is no figure {stem}");
+    }
+    assert!(
+        page.contains("nearest of 160 training images") && page.contains("E[x₀ | x]"),
+        "the page says what it shows"
+    );
+    // The samples do not depend on how many are drawn together, and class follows class.
+    let sample = |output: &str, more: &[&str]| {
+        place.run(&[&["sample", "run", "--data", &folder, "--output", output, "-q"], more].concat()).ok();
+        ArrayD::<u8>::read_npy(place.read(output).as_slice()).expect("an array of bytes")
+    };
+    let few = sample("few.npy", &["--set", "sample.chunk=3"]);
+    let gap = samples.iter().zip(&few).map(|(a, b)| a.abs_diff(*b)).max();
+    assert!(gap <= Some(1), "a chunk changes samples by {gap:?}");
+}
+
+#[test]
+fn distances_are_measured_on_features() {
+    let place = place();
+    let folder = fixtures();
+    let classifier = "{network: {widths: [4, 8], groups: 2}, steps: 20, batch: 16, held_out: 40}";
+    let features = |seed: &str, output: &str| {
+        let settings = ["--seed", seed, "--classifier", classifier, "--output", output, "-q", "--json"];
+        let outcome = place.run(&[&["features", "drawn.yaml", "--data", &folder], &settings[..]].concat()).ok();
+        outcome.json()["hash"].as_str().expect("a hash").to_owned()
+    };
+    let (one, other) = (features("0", "one"), features("1", "other"));
+    assert_ne!(one, other);
+    let metrics = ["--set", "compare.metrics=[frechet_distance, kernel_distance]"];
+    let named = ["--set", "compare.features=one"];
+    place.run(&[&["run", "drawn.yaml", "--data", &folder, "--out", "run", "-q"], &metrics[..], &named].concat()).ok();
+    let table = place.text("run/compare.csv");
+    for metric in ["frechet_distance", "kernel_distance"] {
+        // Two solvers at two budgets, and data against data, in two repeats.
+        assert_eq!(table.lines().filter(|line| line.contains(metric)).count(), 10, "{table}");
+    }
+    let page = place.text("run/report.html");
+    assert!(page.contains("Features of images are those of a classifier") && page.contains(&one[..12]));
+    assert!(page.contains("FD (features)"));
+    // Numbers on other features are others, and are not taken for the same.
+    let named = ["--set", "compare.features=other"];
+    place.run(&[&["compare", "run", "--data", &folder, "-q"], &metrics[..], &named].concat()).ok();
+    assert_ne!(place.text("run/compare.csv"), table);
+}
+
+#[test]
+fn what_does_not_fit_is_refused() {
+    let place = place();
+    let folder = fixtures();
+    let check = |setting: &str, message: &str| {
+        refuses(&place, &["check", "drawn.yaml", "--data", &folder, "--set", setting], message);
+    };
+    check(
+        "model.network.unet.num_class_embeds=4",
+        "model.network.unet.num_class_embeds: 4 vectors for 10 classes of the data; write at least as many, or null to \
+         learn no classes",
+    );
+    check(
+        "model.network.unet.norm_num_groups=3",
+        "--set model.network.unet.norm_num_groups=3: 8 channels cannot be split into 3 groups; make all \
+         block_out_channels, and the sums of neighbouring ones, multiples of it",
+    );
+    check(
+        "data=two_moons",
+        "model.network.unet: a U-Net takes images, and the data have the shape [2]; choose a network for points, such as \
+         mlp",
+    );
+    check(
+        "model.network.unet.down_block_types=[DownBlock2D, DownBlock]",
+        "--set model.network.unet.down_block_types=[DownBlock2D, DownBlock]: model.network.unet.down_block_types[1]: \
+         unknown word `DownBlock`; did you mean `DownBlock2D`? allowed: DownBlock2D, AttnDownBlock2D, \
+         ResnetDownsampleBlock2D, SkipDownBlock2D, AttnSkipDownBlock2D",
+    );
+    let points = "{name: points, data: two_moons, sde: vp, model: {network: mlp}, \
+                  compare: {entries: [{solver: heun}], nfe: [5], metrics: [mmd, frechet_distance]}}";
+    place.write("points.yaml", points);
+    refuses(
+        &place,
+        &["check", "points.yaml"],
+        "points.yaml:1: compare.metrics[1]: frechet_distance needs images, and two_moons has none; choose fashion_mnist, \
+         mnist, cifar10, idx, images or image_array",
+    );
+    let lost = ["--set", "compare.metrics=[frechet_distance]", "--set", "compare.features=nowhere", "-q"];
+    let said = silent_refusal(&place, &[&["run", "drawn.yaml", "--data", &folder], &lost[..]].concat());
+    assert!(said.starts_with("error: nowhere: there is no such file; give the path of a TorchScript file"), "{said}");
+}
