@@ -46,102 +46,19 @@ pub(super) fn channels_last(x: &Tensor) -> Tensor {
     x.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2])
 }
 
-/// The numbers of a float32 tensor on the CPU whose channels, if it has pixels, are last in memory.
-///
-/// # Safety
-/// Nothing may write to the tensor while the slice lives.
-unsafe fn numbers(x: &Tensor) -> &[f32] {
-    // SAFETY: both callers' tensors are dense, and `x` keeps them alive; the caller answers for writers.
-    unsafe { std::slice::from_raw_parts(x.data_ptr().cast::<f32>().cast_const(), x.numel()) }
+/// A new tensor for x of the size `[B, C, H, W]`, `[B, H, W, C]`.
+fn empty(size: &[i64]) -> Tensor {
+    Tensor::empty([size[0], size[2], size[3], size[1]], (Kind::Float, Device::Cpu))
 }
 
-/// A new tensor like `x` `[B, C, H, W]`, channels last, and its numbers.
-fn empty(x: &[i64]) -> Tensor {
-    Tensor::empty([x[0], x[2], x[3], x[1]], (Kind::Float, Device::Cpu))
-}
-
-/// What the gradient needs of a forward pass.
+/// What a forward pass works on, and its gradient too.
 struct Kept {
     x: Tensor,
-    shift: Option<Tensor>,
-    gain: Tensor,
-    bias: Tensor,
+    /// s, a and b, each `[1, C]` or `[B, C]`.
+    factors: [Tensor; 3],
+    groups: usize,
     /// For each sample and group, μ and 1/√(v + ε).
     statistics: Vec<[f32; 2]>,
-}
-
-/// One row of a `[1, C]` or `[B, C]` tensor.
-fn row(values: &[f32], sample: usize, channels: usize) -> &[f32] {
-    if values.len() == channels { values } else { &values[sample * channels..][..channels] }
-}
-
-fn fused(x: &Tensor, shift: Option<&Tensor>, gain: &Tensor, bias: &Tensor, form: Form) -> Tensor {
-    let size = x.size();
-    let (batch, channels, groups) = (size[0] as usize, size[1] as usize, form.groups as usize);
-    let pixels = (size[2] * size[3]) as usize;
-    let dense = |t: &Tensor| t.detach().contiguous();
-    let mut kept = Kept {
-        x: channels_last(&x.detach()),
-        shift: shift.map(dense),
-        gain: dense(gain),
-        bias: dense(bias),
-        statistics: Vec::with_capacity(batch * groups),
-    };
-    let mut out = empty(&size);
-    {
-        // SAFETY: the inputs are only read, here as elsewhere, and `out` is new.
-        let (source, target) = unsafe { (numbers(&kept.x), crate::tensor::floats_mut(&mut out)) };
-        // SAFETY: as above.
-        let [shift, gain, bias] =
-            unsafe { [kept.shift.as_ref().map(|t| numbers(t)), Some(numbers(&kept.gain)), Some(numbers(&kept.bias))] };
-        let nothing = vec![0.0; channels];
-        for sample in 0..batch {
-            let of = |values: Option<&[f32]>| row(values.unwrap_or(&nothing), sample, channels).to_vec();
-            let part = sample * pixels * channels..(sample + 1) * pixels * channels;
-            let one = One { x: &source[part.clone()], shift: &of(shift), gain: &of(gain), bias: &of(bias), groups };
-            forward_one(&one, form.eps as f32, form.silu, &mut target[part], &mut kept.statistics);
-        }
-    }
-    let output = out.permute([0, 3, 1, 2]);
-    let inputs: Vec<&Tensor> = [x, gain, bias].into_iter().chain(shift).collect();
-    with_gradient(&inputs, output, move |outer| gradient(&kept, outer, form))
-}
-
-fn gradient(kept: &Kept, outer: &Tensor, form: Form) -> Vec<Option<Tensor>> {
-    let size = kept.x.size();
-    let (batch, channels, groups) = (size[0] as usize, size[1] as usize, form.groups as usize);
-    let pixels = (size[2] * size[3]) as usize;
-    let outer = channels_last(outer);
-    let mut inner = empty(&size);
-    // ∂loss/∂(gain, bias, shift) `[B, C]`.
-    let mut by_channel = [(); 3].map(|()| vec![0.0f32; batch * channels]);
-    {
-        // SAFETY: the tensors are only read, and `inner` is new.
-        let (x, outer, inner) = unsafe { (numbers(&kept.x), numbers(&outer), crate::tensor::floats_mut(&mut inner)) };
-        // SAFETY: as above.
-        let [shift, gain, bias] =
-            unsafe { [kept.shift.as_ref().map(|t| numbers(t)), Some(numbers(&kept.gain)), Some(numbers(&kept.bias))] };
-        let nothing = vec![0.0; channels];
-        for sample in 0..batch {
-            let of = |values: Option<&[f32]>| row(values.unwrap_or(&nothing), sample, channels).to_vec();
-            let part = sample * pixels * channels..(sample + 1) * pixels * channels;
-            let place = sample * channels..(sample + 1) * channels;
-            let one = One { x: &x[part.clone()], shift: &of(shift), gain: &of(gain), bias: &of(bias), groups };
-            let statistics = &kept.statistics[sample * groups..][..groups];
-            let [by_gain, by_bias, by_shift] = &mut by_channel;
-            let found = [&mut by_gain[place.clone()], &mut by_bias[place.clone()], &mut by_shift[place]];
-            backward_one(&one, statistics, form.silu, &outer[part.clone()], &mut inner[part], found);
-        }
-    }
-    let inner = inner.permute([0, 3, 1, 2]);
-    let like = |values: &[f32], of: &Tensor| {
-        let all = Tensor::from_slice(values).view([batch as i64, channels as i64]);
-        if of.numel() == channels { all.sum_dim_intlist(0, true, Kind::Float).view_as(of) } else { all }
-    };
-    let [by_gain, by_bias, by_shift] = &by_channel;
-    let mut all = vec![Some(inner), Some(like(by_gain, &kept.gain)), Some(like(by_bias, &kept.bias))];
-    all.extend(kept.shift.as_ref().map(|shift| Some(like(by_shift, shift))));
-    all
 }
 
 /// One sample: x `[pixels, C]`, and s, a, b `[C]`.
@@ -151,6 +68,83 @@ struct One<'a> {
     gain: &'a [f32],
     bias: &'a [f32],
     groups: usize,
+}
+
+/// Sample `at` of a batch, of which all or each has `width` numbers.
+fn of_sample(values: &[f32], at: usize, width: usize) -> &[f32] {
+    if values.len() == width { values } else { &values[at * width..][..width] }
+}
+
+/// The numbers of a dense float32 tensor on the CPU.
+///
+/// # Safety
+/// Nothing may write to the tensor while the slice lives.
+unsafe fn numbers(x: &Tensor) -> &[f32] {
+    // SAFETY: callers have dense tensors, and `x` keeps them alive; the caller answers for writers.
+    unsafe { std::slice::from_raw_parts(x.data_ptr().cast::<f32>().cast_const(), x.numel()) }
+}
+
+impl Kept {
+    /// B, the numbers of one image, and C.
+    fn sizes(&self) -> [usize; 3] {
+        let size = self.x.size();
+        [size[0] as usize, size[1..].iter().product::<i64>() as usize, size[1] as usize]
+    }
+
+    fn sample(&self, at: usize) -> One<'_> {
+        let [_, image, channels] = self.sizes();
+        // SAFETY: what is kept is only read.
+        let (x, factors) = unsafe { (numbers(&self.x), self.factors.each_ref().map(|t| numbers(t))) };
+        let [shift, gain, bias] = factors.map(|values| of_sample(values, at, channels));
+        One { x: of_sample(x, at, image), shift, gain, bias, groups: self.groups }
+    }
+}
+
+fn fused(x: &Tensor, shift: Option<&Tensor>, gain: &Tensor, bias: &Tensor, form: Form) -> Tensor {
+    let dense = |t: &Tensor| t.detach().contiguous();
+    let nothing = || Tensor::zeros([1, x.size()[1]], (Kind::Float, Device::Cpu));
+    let factors = [shift.map_or_else(nothing, dense), dense(gain), dense(bias)];
+    let (x_last, groups) = (channels_last(&x.detach()), form.groups as usize);
+    let mut kept = Kept { x: x_last, factors, groups, statistics: Vec::new() };
+    let [batch, image, _] = kept.sizes();
+    let mut out = empty(&x.size());
+    // SAFETY: `out` is new.
+    let target = unsafe { crate::tensor::floats_mut(&mut out) };
+    let mut statistics = Vec::with_capacity(batch * groups);
+    for (at, target) in target.chunks_exact_mut(image.max(1)).enumerate() {
+        forward_one(&kept.sample(at), form.eps as f32, form.silu, target, &mut statistics);
+    }
+    kept.statistics = statistics;
+    let inputs: Vec<&Tensor> = [x, gain, bias].into_iter().chain(shift).collect();
+    let shifted = shift.is_some();
+    with_gradient(&inputs, out.permute([0, 3, 1, 2]), move |outer| {
+        let [inner, by_shift, by_gain, by_bias] = gradient(&kept, outer, form.silu).map(Some);
+        let mut all = vec![inner, by_gain, by_bias];
+        all.extend(shifted.then_some(by_shift));
+        all
+    })
+}
+
+/// ∂loss/∂(x, s, a, b).
+fn gradient(kept: &Kept, outer: &Tensor, silu: bool) -> [Tensor; 4] {
+    let [batch, image, channels] = kept.sizes();
+    let outer = channels_last(outer);
+    let mut inner = empty(&kept.x.size());
+    // `[B, C]` each.
+    let mut by_factor = [(); 3].map(|()| vec![0.0f32; batch * channels]);
+    // SAFETY: the outer gradient is only read, and `inner` is new.
+    let (outer, target) = unsafe { (numbers(&outer), crate::tensor::floats_mut(&mut inner)) };
+    for (at, target) in target.chunks_exact_mut(image.max(1)).enumerate() {
+        let statistics = &kept.statistics[at * kept.groups..][..kept.groups];
+        let found = by_factor.each_mut().map(|values| &mut values[at * channels..][..channels]);
+        backward_one(&kept.sample(at), statistics, silu, of_sample(outer, at, image), target, found);
+    }
+    let like = |(values, factor): (&Vec<f32>, &Tensor)| {
+        let all = Tensor::from_slice(values).view([batch as i64, channels as i64]);
+        if factor.numel() == channels { all.sum_dim_intlist(0, true, Kind::Float).view_as(factor) } else { all }
+    };
+    let [shift, gain, bias] = [0, 1, 2].map(|i| like((&by_factor[i], &kept.factors[i])));
+    [inner.permute([0, 3, 1, 2]), shift, gain, bias]
 }
 
 /// e^x for x ≤ 0 and ≥ −87, to two units in the last place: 2ⁿ e^r with |r| ≤ ½ ln 2 (Cody & Waite), e^r by the Taylor
@@ -243,7 +237,7 @@ fn backward_one(
     silu: bool,
     outer: &[f32],
     inner: &mut [f32],
-    [by_gain, by_bias, by_shift]: [&mut [f32]; 3],
+    [by_shift, by_gain, by_bias]: [&mut [f32]; 3],
 ) {
     let fused = selected_target!().supports_feature_str("fma");
     let channels = one.gain.len();
