@@ -11,6 +11,8 @@ use std::fmt;
 
 /// What tells the score.
 #[derive(Clone, Debug, PartialEq)]
+// There is one of them in an experiment.
+#[allow(clippy::large_enum_variant)]
 pub enum ModelSpec {
     /// The exact score, for data that have one in closed form.
     Exact,

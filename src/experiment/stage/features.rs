@@ -72,7 +72,7 @@ fn of_folder(plan: &Plan, folder: &Path) -> Result<Box<dyn Features>> {
 /// That the features which the experiment names are there and fit, before anything long is done.
 ///
 /// # Errors
-/// As [`wanted_features`].
+/// Features that are missing or made for other images.
 pub fn check_features(plan: &Plan) -> Result<()> {
     struct Nobody;
     impl Observer for Nobody {}

@@ -7,6 +7,7 @@ use super::log::Log;
 use crate::error::{Error, Result};
 use crate::experiment::observer::Observer;
 use crate::experiment::{Plan, RunDir, TrainSpec};
+use crate::file::sweep;
 use crate::train::{Checkpoint, Trainer};
 
 /// Folders among the checkpoints: that with the least validation loss, and the moving averages at regular steps.
@@ -43,6 +44,7 @@ pub fn train(plan: &Plan, run: &RunDir, resume: bool, observer: &dyn Observer) -
         observer.say(&format!("resuming at step {} of {}", trainer.step(), settings.steps));
     }
     if resume {
+        sweep(run.path());
         for (folder, last, keep) in
             [("", trainer.step(), settings.keep), (BEST, usize::MAX, 1), (SNAPSHOTS, usize::MAX, usize::MAX)]
         {

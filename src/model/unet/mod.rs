@@ -180,12 +180,13 @@ impl Parts {
         let mut e = self.time[1].forward(&self.time[0].forward(&features).silu());
         if let Some(table) = &self.class_embedding {
             let label = condition.label.as_ref().expect("a class-conditional network is told a class");
-            e = e + table.forward(label);
+            // Not in place: of one noise level for all samples there is one row.
+            e = table.forward(label) + e;
         }
         if let Some(layer) = &self.augment_embedding
             && let Some(vector) = &condition.vector
         {
-            e = e + layer.forward(vector);
+            e = layer.forward(vector) + e;
         }
         e.silu()
     }

@@ -26,7 +26,7 @@ fn refusal(config: &Unet, interface: &Interface) -> String {
     let fault = match config.check() {
         Err(fault) => fault,
         Ok(()) => {
-            config.build(interface, 0, &mut Builder::without_values(Device::Cpu)).err().expect("it should be refused")
+            config.build(interface, 0, &mut Builder::without_values(Device::Cpu)).expect_err("it should be refused")
         }
     };
     format!("{}: {}", fault.key, fault.problem)
