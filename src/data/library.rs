@@ -31,16 +31,17 @@ impl Library {
         self.folder.join(file)
     }
 
+    /// What there is to say of a file that is not in the folder.
+    fn sought(&self, file: &str) -> String {
+        let (path, folder) = (self.path(file), self.folder.display());
+        format!("there is no file {} (the folder {folder} is named by {})", path.display(), self.named_by)
+    }
+
     /// What is wrong where a public data set is not in the folder, which `scripts/fetch-data` knows as `set`.
     pub fn missing(&self, key: &str, file: &str, set: &str) -> Fault {
-        let folder = self.folder.display();
         Fault::new(
             key,
-            format!(
-                "there is no file {} (the folder {folder} is named by {})",
-                self.path(file).display(),
-                self.named_by
-            ),
+            self.sought(file),
             format!("fetch it with `scripts/fetch-data --to DIR {set}`, and name DIR with --data DIR or {VARIABLE}"),
         )
     }
@@ -59,11 +60,7 @@ impl Library {
                 }
                 ErrorKind::NotFound | ErrorKind::NotADirectory => Fault::new(
                     key,
-                    format!(
-                        "there is no file {path} (the folder {} is named by {})",
-                        self.folder.display(),
-                        self.named_by
-                    ),
+                    self.sought(file),
                     format!(
                         "name the folder that holds {file} with --data DIR or {VARIABLE}; the head of each experiment \
                          that comes with Ornstein says where its data are to be had"

@@ -9,6 +9,7 @@ mod gaussian;
 mod image;
 mod library;
 mod modes;
+mod named;
 mod packed;
 mod ring;
 mod sphere;

@@ -34,15 +34,15 @@ impl Condition {
 
     /// The conditions of the samples `first..first + count`; those beyond the last begin again with the first.
     pub fn narrow(&self, first: i64, count: i64) -> Condition {
-        self.select(&(first as usize..(first + count) as usize).collect::<Vec<_>>())
+        self.map(|x| match first + count <= x.size()[0] {
+            true => x.narrow(0, first, count),
+            false => rows(x, first..first + count),
+        })
     }
 
     /// The conditions of some samples; those beyond the last begin again with the first.
     pub fn select(&self, samples: &[usize]) -> Condition {
-        self.map(|x| {
-            let index: Vec<i64> = samples.iter().map(|&i| i as i64 % x.size()[0].max(1)).collect();
-            x.index_select(0, &Tensor::from_slice(&index).to_device(x.device()))
-        })
+        self.map(|x| rows(x, samples.iter().map(|&i| i as i64)))
     }
 
     /// Both batches of conditions, one after the other.
@@ -79,6 +79,12 @@ impl Condition {
             vector: self.vector.as_ref().map(&f),
         }
     }
+}
+
+/// Rows of x, over and over again.
+fn rows(x: &Tensor, samples: impl Iterator<Item = i64>) -> Tensor {
+    let index: Vec<i64> = samples.map(|i| i % x.size()[0].max(1)).collect();
+    x.index_select(0, &Tensor::from_slice(&index).to_device(x.device()))
 }
 
 #[cfg(test)]

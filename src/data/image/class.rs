@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use serde::de::{Deserializer, Error, Visitor};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::data::named::name_or_position;
 use crate::error::{Fault, suggestion};
 
 /// A class, by its name or by its position from 0; a number that is the name of a class is that name.
@@ -45,29 +45,6 @@ impl Class {
 
 impl<'de> Deserialize<'de> for Class {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct NameOrPosition;
-
-        impl Visitor<'_> for NameOrPosition {
-            type Value = Class;
-
-            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.write_str("a class; write its name, or its position from 0")
-            }
-
-            fn visit_str<E: Error>(self, name: &str) -> Result<Class, E> {
-                Ok(Class::Name(name.to_owned()))
-            }
-
-            fn visit_u64<E: Error>(self, position: u64) -> Result<Class, E> {
-                Ok(Class::Position(position as usize))
-            }
-
-            fn visit_i64<E: Error>(self, position: i64) -> Result<Class, E> {
-                let negative = |_| E::custom(format_args!("{position} is negative; count the classes from 0"));
-                usize::try_from(position).map(Class::Position).map_err(negative)
-            }
-        }
-
-        deserializer.deserialize_any(NameOrPosition)
+        name_or_position(deserializer, ["class", "classes"], Class::Name, Class::Position)
     }
 }

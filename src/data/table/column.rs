@@ -5,6 +5,8 @@ use std::fmt;
 use serde::de::{Deserializer, Error, Visitor};
 use serde::{Deserialize, Serialize};
 
+use crate::data::named::name_or_position;
+
 /// A column, by its name or by its position from 0.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(untagged)]
@@ -26,30 +28,7 @@ impl fmt::Display for Column {
 
 impl<'de> Deserialize<'de> for Column {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct NameOrPosition;
-
-        impl Visitor<'_> for NameOrPosition {
-            type Value = Column;
-
-            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.write_str("a column; write its name, or its position from 0")
-            }
-
-            fn visit_str<E: Error>(self, name: &str) -> Result<Column, E> {
-                Ok(Column::Name(name.to_owned()))
-            }
-
-            fn visit_u64<E: Error>(self, position: u64) -> Result<Column, E> {
-                Ok(Column::Position(position as usize))
-            }
-
-            fn visit_i64<E: Error>(self, position: i64) -> Result<Column, E> {
-                let negative = |_| E::custom(format_args!("{position} is negative; count the columns from 0"));
-                usize::try_from(position).map(Column::Position).map_err(negative)
-            }
-        }
-
-        deserializer.deserialize_any(NameOrPosition)
+        name_or_position(deserializer, ["column", "columns"], Column::Name, Column::Position)
     }
 }
 

@@ -10,11 +10,6 @@ pub(super) fn evaluations(nfe: f64) -> String {
     if nfe.fract() == 0.0 { format!("{nfe:.0}") } else { format!("{nfe:.1}") }
 }
 
-/// The heading of a budget.
-pub(super) fn budget(budget: &Option<usize>) -> String {
-    budget.map_or("own steps".to_owned(), |budget| budget.to_string())
-}
-
 /// A metric's name in figures.
 pub(super) fn label(name: &str) -> String {
     metric(name).map_or_else(|| name.to_owned(), |metric| metric.label().to_owned())
@@ -29,6 +24,16 @@ pub struct Findings<'a> {
     pub summaries: Vec<Summary>,
     /// How the solvers stand by each metric.
     pub standings: Vec<Standings>,
+}
+
+/// Samples in rows of solvers and columns of budgets.
+pub(super) struct Shown<C> {
+    /// The headings of the columns.
+    pub(super) columns: Vec<String>,
+    /// Each solver with its cells.
+    pub(super) rows: Vec<(String, Vec<C>)>,
+    /// The name of the metric that the remarks are of.
+    pub(super) metric: String,
 }
 
 impl<'a> Findings<'a> {
@@ -47,23 +52,26 @@ impl<'a> Findings<'a> {
         self.summaries.iter().find(|s| s.entry == entry && s.budget == budget && s.metric == metric)
     }
 
-    /// The same in a word, for a remark in a figure.
-    pub fn note(&self, entry: &str, budget: Option<usize>, metric: &str) -> String {
-        self.at(entry, budget, metric).map_or(String::new(), |s| match s.value.is_nan() {
-            true => "diverged".into(),
-            false => number(s.value),
-        })
-    }
-
-    /// The budgets at which samples of the solvers compared were kept, and the metric that comes first; none if there are
-    /// no such samples.
-    pub(super) fn shown(&self, clouds: &[Cloud]) -> Option<(Vec<Option<usize>>, String)> {
+    /// The kept samples of each solver at each budget, made into cells of a figure: of the samples, if there are any, and of
+    /// what the first metric says in a word. None if no samples of the solvers compared were kept.
+    pub(super) fn shown<C>(&self, clouds: &[Cloud], cell: impl Fn(Option<&Cloud>, String) -> C) -> Option<Shown<C>> {
         let known = |cloud: &&Cloud| self.comparison.cells.iter().any(|cell| cell.entry == cloud.entry);
         let mut budgets: Vec<Option<usize>> = clouds.iter().filter(known).map(|cloud| cloud.budget).collect();
         budgets.sort_by_key(|budget| budget.unwrap_or(usize::MAX));
         budgets.dedup();
         let metric = self.comparison.metrics().first().map_or(String::new(), |metric| (*metric).to_owned());
-        (!budgets.is_empty()).then_some((budgets, metric))
+        let of = |entry: &str, budget: Option<usize>| {
+            let note = self.at(entry, budget, &metric).map_or(String::new(), |s| match s.value.is_nan() {
+                true => "diverged".into(),
+                false => number(s.value),
+            });
+            cell(clouds.iter().find(|cloud| cloud.entry == entry && cloud.budget == budget), note)
+        };
+        let row = |entry: &str| (entry.to_owned(), budgets.iter().map(|&budget| of(entry, budget)).collect());
+        let rows = self.comparison.entries().into_iter().map(row).collect();
+        let heading = |budget: &Option<usize>| budget.map_or("own steps".to_owned(), |budget| budget.to_string());
+        let columns: Vec<String> = budgets.iter().map(heading).collect();
+        (!columns.is_empty()).then_some(Shown { columns, rows, metric })
     }
 
     /// That of fresh data against the reference.

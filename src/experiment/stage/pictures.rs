@@ -1,6 +1,5 @@
 //! What is drawn of images: mosaics, samples of each solver, the way from noise to data, the nearest training images.
 
-use std::io::{BufReader, Read as _};
 use std::path::Path;
 
 use ndarray::ArrayD;
@@ -8,8 +7,9 @@ use ndarray_npy::ReadNpyExt;
 use tch::{Kind, Tensor};
 
 use super::compare::{Cloud, Store, clouds};
-use super::findings::{Findings, label};
+use super::findings::{Findings, Shown, label};
 use super::report::Drawer;
+use super::sample::open_npy;
 use crate::data::Part;
 use crate::error::{Error, Result};
 use crate::experiment::observer::Observer;
@@ -49,14 +49,8 @@ fn cells(pictures: Vec<Picture>) -> Vec<ImageCell> {
 /// Reads a `.npy` file of bytes.
 fn read_bytes(path: &Path) -> Result<ArrayD<u8>> {
     let remedy = "draw them again with `ornstein sample`";
-    let unreadable = |problem: String| Error::file(path, problem, remedy);
-    let open = || std::fs::File::open(path).map_err(|e| unreadable(e.to_string()));
-    let (mut start, size) = (Vec::new(), open()?.metadata().map_or(0, |about| about.len()));
-    open()?.take(npy::LONGEST).read_to_end(&mut start).map_err(|e| unreadable(e.to_string()))?;
-    if let Some(problem) = npy::implausible(&start, size) {
-        return Err(unreadable(problem.into()));
-    }
-    ArrayD::<u8>::read_npy(BufReader::new(open()?)).map_err(|e| unreadable(npy::in_one_line(&e)))
+    let array = ArrayD::<u8>::read_npy(open_npy(path, 1, remedy)?);
+    array.map_err(|e| Error::file(path, npy::in_one_line(&e), remedy))
 }
 
 impl Drawer<'_> {
@@ -180,29 +174,17 @@ impl Drawer<'_> {
         observer: &dyn Observer,
     ) -> Result<Vec<Block>> {
         let clouds = clouds(self.plan, spec, self.model, &Store::new(run.cells()), observer);
-        let Some((budgets, metric)) = findings.shown(&clouds) else { return Ok(Vec::new()) };
         let shape = [&[-1], &self.plan.data().shape()[..]].concat();
-        let row = |entry: &str| {
-            let cell = |budget: &Option<usize>| {
-                let cloud = clouds.iter().find(|cloud| cloud.entry == entry && cloud.budget == *budget);
-                let tile = |cloud: &Cloud| {
-                    let count = (TILE * TILE).min(cloud.points.nrows());
-                    let first = cloud.points.slice(ndarray::s![..count, ..]).to_owned().into_dyn();
-                    let images = tensor::from_array(&first, (Kind::Float, tch::Device::Cpu)).reshape(shape.as_slice());
-                    Picture::tiled(&pictures(&images), TILE)
-                };
-                ImageCell {
-                    picture: cloud.map_or_else(Picture::default, tile),
-                    note: findings.note(entry, *budget, &metric),
-                }
-            };
-            ImageRow { label: entry.to_owned(), cells: budgets.iter().map(cell).collect() }
+        let tile = |cloud: &Cloud| {
+            let count = (TILE * TILE).min(cloud.points.nrows());
+            let first = cloud.points.slice(ndarray::s![..count, ..]).to_owned().into_dyn();
+            let images = tensor::from_array(&first, (Kind::Float, tch::Device::Cpu)).reshape(shape.as_slice());
+            Picture::tiled(&pictures(&images), TILE)
         };
-        let figure = ImageGrid {
-            columns: budgets.iter().map(super::findings::budget).collect(),
-            rows: findings.comparison.entries().into_iter().map(row).collect(),
-            ..ImageGrid::default()
-        };
+        let cell = |cloud: Option<&Cloud>, note| ImageCell { picture: cloud.map_or_else(Picture::default, tile), note };
+        let Some(Shown { columns, rows, metric }) = findings.shown(&clouds, cell) else { return Ok(Vec::new()) };
+        let rows = rows.into_iter().map(|(label, cells)| ImageRow { label, cells }).collect();
+        let figure = ImageGrid { columns, rows, ..ImageGrid::default() };
         let caption = format!(
             "The first {} samples of each solver at each budget of evaluations, from the same noise; below each, {}.",
             TILE * TILE,

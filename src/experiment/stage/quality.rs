@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::compare::{Contest, Sources, Standings, Store, Summary, best, clouds, distinct};
+use super::compare::{Cloud, Contest, Sources, Standings, Store, Summary, best, clouds, distinct};
 use super::features::features_folder;
-use super::findings::{Findings, budget, label};
+use super::findings::{Findings, Shown, label};
 use super::report::{Drawer, first_two};
 use crate::data::Part;
 use crate::error::Result;
@@ -167,18 +167,14 @@ impl Drawer<'_> {
             return Ok(Vec::new());
         }
         let clouds = clouds(self.plan, spec, self.model, &Store::new(run.cells()), observer);
-        let Some((budgets, metric)) = findings.shown(&clouds) else { return Ok(Vec::new()) };
-        let row = |entry: &str| {
-            let cell = |budget: &Option<usize>| {
-                let cloud = clouds.iter().find(|cloud| cloud.entry == entry && cloud.budget == *budget);
-                let points = cloud.map_or(Vec::new(), |cloud| first_two(cloud.points.view()));
-                PointCell { points, note: findings.note(entry, *budget, &metric) }
-            };
-            PointRow { label: entry.to_owned(), cells: budgets.iter().map(cell).collect() }
+        let cell = |cloud: Option<&Cloud>, note| PointCell {
+            points: cloud.map_or(Vec::new(), |cloud| first_two(cloud.points.view())),
+            note,
         };
+        let Some(Shown { columns, rows, metric }) = findings.shown(&clouds, cell) else { return Ok(Vec::new()) };
         let figure = PointGrid {
-            columns: budgets.iter().map(budget).collect(),
-            rows: findings.comparison.entries().into_iter().map(row).collect(),
+            columns,
+            rows: rows.into_iter().map(|(label, cells)| PointRow { label, cells }).collect(),
             reference: first_two(reference.view()),
             ..PointGrid::default()
         };

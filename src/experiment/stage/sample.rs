@@ -134,24 +134,27 @@ fn fits(path: &Path, array: &ArrayD<f64>, shape: &[i64]) -> Result<()> {
 /// # Errors
 /// When it is missing, truncated or of another type.
 pub fn read_npy(path: &Path) -> Result<ArrayD<f64>> {
-    let open = || std::fs::File::open(path).map(BufReader::new);
     let remedy = "save a float64 or float32 array with numpy.save";
+    // No number takes less than four bytes here.
+    if let Ok(array) = ArrayD::<f64>::read_npy(open_npy(path, 4, remedy)?) {
+        return Ok(array);
+    }
+    let single = ArrayD::<f32>::read_npy(open_npy(path, 4, remedy)?);
+    let problem = |e| format!("this is not a .npy file of floating-point numbers ({})", npy::in_one_line(&e));
+    single.map(|array| array.mapv(f64::from)).map_err(|e| Error::file(path, problem(e), remedy))
+}
+
+/// Opens a `.npy` file whose header can be believed: none of its numbers takes less than `bytes`.
+pub(super) fn open_npy(path: &Path, bytes: u64, remedy: &str) -> Result<BufReader<std::fs::File>> {
     let unreadable = |e: std::io::Error| Error::file(path, e.to_string(), remedy);
+    let open = || std::fs::File::open(path).map(BufReader::new);
     let mut start = Vec::new();
     let size = std::fs::metadata(path).map_err(unreadable)?.len();
     open().map_err(unreadable)?.take(npy::LONGEST).read_to_end(&mut start).map_err(unreadable)?;
-    // No number takes less than four bytes here.
-    if let Some(problem) = npy::implausible(&start, size / 4) {
-        return Err(Error::file(path, problem, remedy));
+    match npy::implausible(&start, size / bytes) {
+        Some(problem) => Err(Error::file(path, problem, remedy)),
+        None => open().map_err(unreadable),
     }
-    let file = open().map_err(unreadable)?;
-    if let Ok(array) = ArrayD::<f64>::read_npy(file) {
-        return Ok(array);
-    }
-    let file = open().map_err(unreadable)?;
-    let single = ArrayD::<f32>::read_npy(file);
-    let problem = |e| format!("this is not a .npy file of floating-point numbers ({})", npy::in_one_line(&e));
-    single.map(|array| array.mapv(f64::from)).map_err(|e| Error::file(path, problem(e), remedy))
 }
 
 /// Writes a tensor as a `.npy` file, whole or not at all: uint8 for tensors of bytes, float64 for those of doubles, else
