@@ -25,17 +25,17 @@ fn main() {
     }
 }
 
-/// Compiles the few lines of C++ that hang functions of our own into LibTorch's graphs. Its headers lie beside the
+/// Compiles the few lines of C++ that reach what tch does not: LibTorch's graphs and its mixed precision. Its headers lie beside the
 /// libraries that torch-sys has found.
 fn compile() {
     const NAME: &str = "ornstein_autograd";
-    const SOURCE: &str = "src/differentiable.cpp";
+    const SOURCES: [&str; 2] = ["src/differentiable.cpp", "src/autocast.cpp"];
     let Some(lib) = std::env::var_os("DEP_TCH_LIBTORCH_LIB").map(PathBuf::from) else { return };
     let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo names a folder"));
     // This script runs at every change of a source, and LibTorch's headers take a while.
     let changed = |path: &Path| path.metadata().and_then(|about| about.modified()).ok();
     let archive = changed(&out.join(format!("lib{NAME}.a")));
-    if archive.is_some() && [SOURCE, "scripts/build.rs"].iter().all(|path| changed(Path::new(path)) < archive) {
+    if archive.is_some() && SOURCES.iter().chain(&["scripts/build.rs"]).all(|path| changed(Path::new(path)) < archive) {
         println!("cargo:rustc-link-search=native={}", out.display());
         println!("cargo:rustc-link-lib=static={NAME}");
         return println!("cargo:rustc-link-lib=stdc++");
@@ -47,7 +47,7 @@ fn compile() {
         .flag_if_supported("-w")
         .include(&include)
         .include(include.join("torch/csrc/api/include"))
-        .file(SOURCE)
+        .files(SOURCES)
         .compile(NAME);
 }
 

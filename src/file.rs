@@ -9,19 +9,58 @@ use sha2::{Digest, Sha256};
 use crate::error::{Error, Result};
 
 /// Writes a file so that it is there whole or not at all, also after a power cut.
+///
+/// # Errors
+/// What the operating system says.
 pub fn write_whole(path: &Path, data: &[u8]) -> Result<()> {
-    let partial = partial(path);
-    let write = || {
-        let mut file = fs::File::create(&partial)?;
-        file.write_all(data)?;
-        file.sync_all()?;
-        fs::rename(&partial, path)?;
-        sync_folder(path)
-    };
-    write().map_err(|source| {
-        let _ = fs::remove_file(&partial);
-        Error::Write { path: path.to_owned(), source }
-    })
+    let mut file = Whole::create(path)?;
+    file.write(data)?;
+    file.finish()
+}
+
+/// A file that is written piece by piece beside its place, and moved there when it is whole. One that is dropped before
+/// leaves nothing.
+#[derive(Debug)]
+pub struct Whole {
+    path: PathBuf,
+    partial: PathBuf,
+    file: fs::File,
+}
+
+impl Whole {
+    /// An empty file.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn create(path: &Path) -> Result<Self> {
+        let partial = partial(path);
+        let file = fs::File::create(&partial).map_err(Error::write(path))?;
+        Ok(Whole { path: path.to_owned(), partial, file })
+    }
+
+    /// Writes one more piece.
+    ///
+    /// # Errors
+    /// A full disk.
+    pub fn write(&mut self, data: &[u8]) -> Result<()> {
+        self.file.write_all(data).map_err(Error::write(&self.path))
+    }
+
+    /// Moves the file to its place.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn finish(self) -> Result<()> {
+        let done = self.file.sync_all().and_then(|()| fs::rename(&self.partial, &self.path));
+        done.and_then(|()| sync_folder(&self.path)).map_err(Error::write(&self.path))
+    }
+}
+
+impl Drop for Whole {
+    fn drop(&mut self) {
+        // Of a file that was moved there is none by this name any more.
+        let _ = fs::remove_file(&self.partial);
+    }
 }
 
 /// Makes the entry of `path` in its folder last: a rename is in the folder, not in the file.
@@ -108,6 +147,10 @@ mod tests {
         let path = folder.path().join("a.txt");
         write_whole(&path, b"one").expect("writable");
         assert_eq!(fs::read(&path).expect("written"), b"one");
+        let mut unfinished = Whole::create(&path).expect("writable");
+        unfinished.write(b"tw").expect("writable");
+        drop(unfinished);
+        assert_eq!(fs::read(&path).expect("as it was"), b"one");
         // A folder stands where the file should go, so the rename fails.
         let taken = folder.path().join("taken");
         fs::create_dir(&taken).expect("a folder");

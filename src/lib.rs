@@ -21,6 +21,7 @@
 //! never sees a network, and the experiment's text is read without LibTorch.
 
 // L0: what everybody needs
+pub mod autocast;
 pub mod differentiable;
 pub mod error;
 pub mod file;

@@ -1,7 +1,14 @@
-//! Headers of `.npy` files, looked at before anybody believes them: the crate that reads them allocates whatever the
-//! shape says, and goes down into brackets by recursion.
+//! `.npy` files: their headers, looked at before anybody believes them (the crate that reads them allocates whatever the
+//! shape says, and goes down into brackets by recursion), and arrays written row by row.
 
 use std::fmt::Display;
+use std::path::Path;
+
+use tch::{Kind, Tensor};
+
+use crate::error::Result;
+use crate::file::Whole;
+use crate::tensor;
 
 /// The most bytes of a file that [`implausible`] looks at.
 pub const LONGEST: u64 = HEADER as u64 + 12;
@@ -47,9 +54,103 @@ pub fn in_one_line(error: &impl Display) -> String {
     error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// An array that is written row by row, and is there whole or not at all: uint8 of tensors of bytes, float64 of those of
+/// doubles, else float32.
+#[derive(Debug)]
+pub struct Writer {
+    file: Whole,
+    kind: Kind,
+}
+
+impl Writer {
+    /// An array of a shape, of numbers of the kind of `like`.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn create(path: &Path, shape: &[i64], like: &Tensor) -> Result<Self> {
+        let kind = like.kind();
+        let descr = match kind {
+            Kind::Double => "<f8",
+            Kind::Uint8 => "|u1",
+            _ => "<f4",
+        };
+        let axes: String = shape.iter().map(|n| format!("{n}, ")).collect();
+        // As Python writes tuples: one axis keeps its comma, more lose the last.
+        let axes = if shape.len() == 1 { axes.trim_end() } else { axes.trim_end_matches(", ") };
+        let header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({axes})}}");
+        // Numbers begin at a multiple of 64 bytes, after 10 bytes, the header and a new line.
+        let length = (10 + header.len() + 1).next_multiple_of(64) - 10;
+        let mut start = b"\x93NUMPY\x01\x00".to_vec();
+        start.extend((length as u16).to_le_bytes());
+        start.extend(format!("{header:<width$}\n", width = length - 1).bytes());
+        let mut file = Whole::create(path)?;
+        file.write(&start)?;
+        Ok(Writer { file, kind })
+    }
+
+    /// Writes the next rows.
+    ///
+    /// # Errors
+    /// A full disk.
+    pub fn write(&mut self, rows: &Tensor) -> Result<()> {
+        let numbers = tensor::to_array(rows);
+        let bytes: Vec<u8> = match self.kind {
+            Kind::Double => numbers.iter().flat_map(|v| v.to_le_bytes()).collect(),
+            Kind::Uint8 => numbers.iter().map(|&v| v as u8).collect(),
+            _ => numbers.iter().flat_map(|&v| (v as f32).to_le_bytes()).collect(),
+        };
+        self.file.write(&bytes)
+    }
+
+    /// Moves the file to its place, after the last row.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn finish(self) -> Result<()> {
+        self.file.finish()
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use ndarray::ArrayD;
+    use ndarray_npy::{ReadNpyExt, WriteNpyExt};
+    use tch::Device;
+
     use super::*;
+
+    /// Rows written in pieces are byte for byte what the crate writes of the whole.
+    #[test]
+    fn rows_become_an_array() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("x.npy");
+        for shape in [vec![7i64], vec![7, 2], vec![7, 1, 3, 2]] {
+            let x = Tensor::arange(shape.iter().product::<i64>(), (Kind::Double, Device::Cpu)).view(&shape[..]) * 1.5;
+            for kind in [Kind::Double, Kind::Float, Kind::Uint8] {
+                let x = x.to_kind(kind);
+                let mut writer = Writer::create(&path, &shape, &x).expect("writable");
+                writer.write(&x.narrow(0, 0, 3)).expect("writable");
+                assert!(!path.exists(), "not before it is whole");
+                writer.write(&x.narrow(0, 3, 4)).expect("writable");
+                writer.finish().expect("writable");
+                let mut expected = Vec::new();
+                let array = tensor::to_array(&x);
+                match kind {
+                    Kind::Double => array.write_npy(&mut expected),
+                    Kind::Float => array.mapv(|v| v as f32).write_npy(&mut expected),
+                    _ => array.mapv(|v| v as u8).write_npy(&mut expected),
+                }
+                .expect("written to memory");
+                let written = std::fs::read(&path).expect("an array");
+                assert_eq!(implausible(&written, x.numel() as u64), None);
+                assert_eq!(written, expected, "{shape:?} of {kind:?}");
+                std::fs::remove_file(&path).expect("removed");
+                if kind == Kind::Double {
+                    assert_eq!(ArrayD::<f64>::read_npy(&written[..]).expect("an array"), array);
+                }
+            }
+        }
+    }
 
     fn judged(header: &str, most: u64) -> Option<&'static str> {
         let start = [b"\x93NUMPY\x01\x00", &(header.len() as u16).to_le_bytes()[..], header.as_bytes()].concat();

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// Each module with its layer; `lib.rs` lists them in this order.
 const LAYERS: &[(&str, u32)] = &[
+    ("autocast", 0),
     ("differentiable", 0),
     ("error", 0),
     ("file", 0),

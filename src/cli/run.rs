@@ -63,8 +63,7 @@ impl Run {
             Some(manifest) if session.is_learned() => plan.trained(&manifest)?,
             _ => session.model(None)?.0,
         };
-        let sampled = stage::sample(plan, &*model, Door::default().open(plan)?, terminal)?;
-        stage::write_npy(&run.file("samples.npy"), &sampled.x)?;
+        let sampled = stage::sample(plan, &*model, Door::default().open(plan)?, &run.file("samples.npy"), terminal)?;
         let comparison = match &plan.spec.compare {
             Some(spec) => Some(compare::into(plan, spec, &*model, (run, &compare::Part::default()), terminal)?),
             None => None,

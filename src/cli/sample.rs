@@ -56,8 +56,7 @@ impl Sample {
         };
         file::writable(&output)?;
         session.warn(&lint_sample(&session.plan));
-        let sampled = stage::sample(&session.plan, &*model, ready, &session.terminal)?;
-        stage::write_npy(&output, &sampled.x)?;
+        let sampled = stage::sample(&session.plan, &*model, ready, &output, &session.terminal)?;
         let (count, nfe) = (sampled.count, sampled.nfe);
         session
             .terminal

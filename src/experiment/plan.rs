@@ -176,7 +176,7 @@ impl Plan {
             let Fault { key, problem, remedy } = fault.under("model.network");
             Error::Experiment { place: key, problem, remedy }
         })?;
-        Ok((network, builder))
+        Ok((model.precision.around(network), builder))
     }
 
     /// The root mean square of the data's coordinates: given, or measured.
@@ -248,7 +248,7 @@ impl Plan {
             Noise::Fresh => NoiseSource::Fresh,
             Noise::Brownian => NoiseSource::Brownian,
         };
-        Ok(Sampler { method: solver.chosen().method(steps), schedule, noise, seed, chunk: self.chunk() })
+        Ok(Sampler { method: solver.chosen().method(steps), schedule, noise, seed, first: 0, chunk: self.chunk() })
     }
 
     /// The evaluations that a solver makes in `steps` steps: counted on a one-dimensional Gaussian, not derived. The

@@ -6,7 +6,7 @@ use super::read::{Invalid, read};
 use super::train_spec::TrainSpec;
 use super::tree::Tree;
 use crate::error::{Fault, Settings};
-use crate::model::Prediction;
+use crate::model::{Precision, Prediction};
 use serde::{Deserialize, Serialize};
 
 /// An experiment: what to learn, with what, and how to sample and compare.
@@ -50,6 +50,9 @@ pub struct LearnedModel {
     /// The standard deviation of the data, to scale what enters and leaves the network; measured if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sigma_data: Option<f64>,
+    /// What the network computes in; `--precision` is that of the states of solvers.
+    #[serde(skip_serializing_if = "Precision::is_single")]
+    pub precision: Precision,
 }
 
 /// How to draw samples.
@@ -172,7 +175,12 @@ const DEFAULT_STEPS: usize = 20;
 
 impl Default for LearnedModel {
     fn default() -> Self {
-        LearnedModel { network: NetworkSpec::Mlp(Default::default()), predict: Prediction::Edm, sigma_data: None }
+        LearnedModel {
+            network: NetworkSpec::Mlp(Default::default()),
+            predict: Prediction::Edm,
+            sigma_data: None,
+            precision: Precision::Float32,
+        }
     }
 }
 

@@ -6,6 +6,7 @@ mod layer;
 mod mlp;
 mod norm;
 mod parameters;
+mod precision;
 mod prediction;
 mod product;
 mod unet;
@@ -14,6 +15,7 @@ pub use condition::{Condition, Tokens};
 pub use embedding::Embedding;
 pub use mlp::{Mlp, MlpNetwork};
 pub use parameters::{Builder, Leaves, Parameters};
+pub use precision::Precision;
 pub use prediction::{Prediction, Row};
 pub use unet::{DownBlock, Resampling, TimeEmbedding, TimeScaleShift, Unet, UnetNetwork, UpBlock};
 

@@ -36,8 +36,11 @@ fn by_operators(x: &Tensor, shift: Option<&Tensor>, gain: &Tensor, bias: &Tensor
     let over_pixels = |t: &Tensor| t.unsqueeze(-1).unsqueeze(-1);
     let shifted = shift.map(|shift| x + over_pixels(shift));
     let x = shifted.as_ref().unwrap_or(x);
-    let none: Option<&Tensor> = None;
-    let out = x.group_norm(form.groups, none, none, form.eps, false) * over_pixels(gain) + over_pixels(bias);
+    // What all samples share the operator applies in passing.
+    let shared = gain.size()[0] == 1 && bias.size()[0] == 1;
+    let [inner_gain, inner_bias] = [gain, bias].map(|t| shared.then(|| t.squeeze_dim(0)));
+    let normal = x.group_norm(form.groups, inner_gain.as_ref(), inner_bias.as_ref(), form.eps, true);
+    let out = if shared { normal } else { normal * over_pixels(gain) + over_pixels(bias) };
     if form.silu { out.silu() } else { out }
 }
 

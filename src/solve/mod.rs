@@ -72,7 +72,7 @@ pub use restart::RestartInterval;
 pub use reverse_diffusion::ReverseDiffusion;
 pub use runge_kutta::{Bosh3, Dopri5, Euler, Heun, Rk4, Tableau};
 pub use sa_solver::{Mode, SaSolver};
-pub use sampler::{NoiseSource, Run, Sampler, Schedule, State, prior};
+pub use sampler::{NoiseSource, Run, Sampler, Schedule, State, prior, prior_of};
 pub use single_step::SolverType;
 pub use sra::Sra;
 pub use unipc::{B, UniPc};

@@ -1,6 +1,7 @@
 //! Sampling runs: chunks of a batch, side by side, each with the whole integration to itself.
 
 use std::fmt::Debug;
+use std::ops::Range;
 use std::time::Instant;
 
 use ndarray::{ArrayD, Axis, Slice};
@@ -86,6 +87,8 @@ pub struct Sampler {
     pub noise: NoiseSource,
     /// The seed of x_T and of the noise.
     pub seed: u64,
+    /// The number of the first sample of a batch, of which and of the seed its noise is a function.
+    pub first: usize,
     /// Samples that are integrated together; smaller ones run side by side.
     pub chunk: usize,
 }
@@ -106,9 +109,14 @@ pub struct Run {
 
 /// x_T ~ N(0, prior_std² I) `[count, shape…]`: sample i is a function of (seed, i).
 pub fn prior(sde: &dyn Sde, seed: u64, count: usize, shape: &[i64], options: (Kind, Device)) -> Tensor {
-    let full: Vec<i64> = [count as i64].iter().chain(shape).copied().collect();
+    prior_of(sde, seed, 0..count, shape, options)
+}
+
+/// Those of some samples `[|samples|, shape…]`.
+pub fn prior_of(sde: &dyn Sde, seed: u64, samples: Range<usize>, shape: &[i64], options: (Kind, Device)) -> Tensor {
+    let full: Vec<i64> = [samples.len() as i64].iter().chain(shape).copied().collect();
     let like = Tensor::empty(&full, options);
-    tensor::normals(Stream::new(seed, Purpose::Prior), 0, 0, &like) * sde.span().prior_std
+    tensor::normals(Stream::new(seed, Purpose::Prior), samples.start as u64, 0, &like) * sde.span().prior_std
 }
 
 /// A batch on its way.
@@ -228,12 +236,13 @@ impl Sampler {
         AdaptiveIntegrator::new(denoiser, (pair, tolerance), (between, finish), motion, x)
     }
 
+    /// The noise of the samples `first..first + count` of a batch.
     fn noise(&self, sde: &dyn Sde, first: usize, count: usize) -> Box<dyn Noise + Send> {
         match &self.noise {
-            NoiseSource::Fresh => Box::new(Fresh::new(self.seed, first as u64)),
+            NoiseSource::Fresh => Box::new(Fresh::new(self.seed, (self.first + first) as u64)),
             NoiseSource::Brownian => Box::new(self.path(sde, self.method.solver.clock(), first)),
             NoiseSource::Replay(normals) => {
-                let mine = of_samples(normals, first, count);
+                let mine = of_samples(normals, self.first + first, count);
                 Box::new(Replay::new(tensor::from_array(&mine, (Kind::Double, Device::Cpu))))
             }
         }
@@ -241,15 +250,15 @@ impl Sampler {
 
     fn motion(&self, sde: &dyn Sde, first: usize, count: usize) -> Motion {
         match &self.noise {
-            NoiseSource::Fresh => Motion::fresh(self.seed, first as u64, count),
+            NoiseSource::Fresh => Motion::fresh(self.seed, (self.first + first) as u64, count),
             NoiseSource::Brownian => Motion::along(self.path(sde, Clock::Time, first), count),
-            NoiseSource::Replay(normals) => Motion::replay(of_samples(normals, first, count)),
+            NoiseSource::Replay(normals) => Motion::replay(of_samples(normals, self.first + first, count)),
         }
     }
 
     fn path(&self, sde: &dyn Sde, clock: Clock, first: usize) -> BrownianPath {
         let (t_max, t_min) = self.schedule.between(sde);
-        BrownianPath::new(self.seed, first as u64, (clock.at(sde, t_max), clock.at(sde, t_min)))
+        BrownianPath::new(self.seed, (self.first + first) as u64, (clock.at(sde, t_max), clock.at(sde, t_min)))
     }
 }
 

@@ -85,7 +85,7 @@ pub fn integrate(denoiser: &dyn Denoiser, method: &Method, times: &[f64], noise:
 
 /// A fixed grid, fresh noise, one seed.
 pub fn sampler(method: Method, times: Vec<f64>) -> Sampler {
-    Sampler { method, schedule: Schedule::Times(times), noise: NoiseSource::Fresh, seed: 7, chunk: 1024 }
+    Sampler { method, schedule: Schedule::Times(times), noise: NoiseSource::Fresh, seed: 7, first: 0, chunk: 1024 }
 }
 
 /// A sampling run that must succeed.

@@ -1,12 +1,13 @@
 //! Sampling into files.
 
 use std::io::{BufReader, Read as _};
+use std::ops::Range;
 use std::path::Path;
 
 use ndarray::ArrayD;
-use ndarray_npy::{ReadNpyExt, WriteNpyExt};
+use ndarray_npy::ReadNpyExt;
 use serde::Serialize;
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 use super::tick;
 use crate::error::{Error, Result};
@@ -15,16 +16,13 @@ use crate::experiment::plan::Plan;
 use crate::file::write_whole;
 use crate::npy;
 use crate::score::Model;
-use crate::solve::{NoiseSource, Sampler, prior};
+use crate::solve::{NoiseSource, Sampler, prior_of};
 use crate::tensor;
 
 /// The outcome of a sampling run.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize)]
 pub struct Sampled {
-    /// The samples `[B, …]`, in the units of the data.
-    #[serde(skip)]
-    pub x: Tensor,
-    /// How many.
+    /// How many samples.
     pub count: usize,
     /// Evaluations of the denoiser per sample, measured.
     pub nfe: f64,
@@ -47,7 +45,9 @@ pub struct Door<'a> {
 #[derive(Debug)]
 pub struct Ready<'a> {
     sampler: Sampler,
-    init: Tensor,
+    /// The given state at the first time of the grid.
+    init: Option<Tensor>,
+    count: usize,
     trajectory: Option<&'a Path>,
 }
 
@@ -62,44 +62,103 @@ impl<'a> Door<'a> {
             plan.sampler(&plan.sample_choice(), spec.steps(), plan.spec.seed).expect("the experiment was checked");
         let shape = plan.data().shape();
         let init = match self.init {
-            None => prior(&*plan.sde, plan.spec.seed, spec.count, &shape, plan.options()),
+            None => None,
             Some(path) => {
                 let array = read_npy(path)?;
                 fits(path, &array, &shape)?;
-                tensor::from_array(&array, plan.options())
+                Some(tensor::from_array(&array, plan.options()))
             }
         };
+        let count = init.as_ref().map_or(spec.count, |init| init.size()[0] as usize);
         if let Some(path) = self.noise {
             let array = read_npy(path)?;
-            let whole: Vec<i64> = init.size();
+            let whole: Vec<i64> = [count as i64].into_iter().chain(shape).collect();
             fits(path, &array, &whole)?;
             plan.rehearse(&sampler, array.shape()[0])?;
             sampler.noise = NoiseSource::Replay(array);
         }
-        Ok(Ready { sampler, init, trajectory: self.trajectory })
+        Ok(Ready { sampler, init, count, trajectory: self.trajectory })
     }
 }
 
-/// Draws samples as the experiment's `sample` says.
+/// Numbers of samples that are held at once: 64 MiB of float32.
+const HELD: usize = 1 << 24;
+
+impl Ready<'_> {
+    /// x_T of some samples.
+    fn init(&self, plan: &Plan, samples: Range<usize>) -> Tensor {
+        match &self.init {
+            Some(init) => init.narrow(0, samples.start as i64, samples.len() as i64),
+            None => prior_of(&*plan.sde, self.sampler.seed, samples, &plan.data().shape(), plan.options()),
+        }
+    }
+
+    /// The samples that are drawn before any of them is written: whole rounds of chunks on all threads.
+    fn slab(&self, plan: &Plan) -> usize {
+        let each = plan.data().shape().iter().product::<i64>() as usize;
+        let round = self.sampler.chunk * plan.compute.workers.count();
+        (HELD / (each * round).max(1)).max(1) * round
+    }
+}
+
+/// Draws samples as the experiment's `sample` says, into a `.npy` file in the units of the data. They are written as they
+/// come, so that there may be more of them than fit into memory.
 ///
 /// # Errors
 /// A folder that cannot be written, a state that is not finite, an interrupt.
-pub fn sample(plan: &Plan, model: &dyn Model, ready: Ready, observer: &dyn Observer) -> Result<Sampled> {
-    let Ready { sampler, init, trajectory: folder } = ready;
-    if let Some(folder) = folder {
+pub fn sample(
+    plan: &Plan,
+    model: &dyn Model,
+    mut ready: Ready,
+    output: &Path,
+    observer: &dyn Observer,
+) -> Result<Sampled> {
+    if let Some(folder) = ready.trajectory {
         std::fs::create_dir_all(folder).map_err(|source| Error::Unwritable { path: folder.to_owned(), source })?;
     }
-    let count = init.size()[0] as usize;
+    let (count, slab) = (ready.count, ready.slab(plan));
     // Under error control samples are counted that have come to their ends.
-    let steps = sampler.schedule.steps().unwrap_or(1);
+    let steps = ready.sampler.schedule.steps().unwrap_or(1);
     observer.begin("sampling", (count * steps) as u64);
-    let outcome = sampler.run(model, &init, &plan.compute.workers, &tick(observer));
+    let drawn = draw(plan, model, &mut ready, slab, output, observer);
     observer.end();
-    let run = outcome?;
-    if let Some(folder) = folder {
-        trajectory(plan, &sampler, model, &init, folder)?;
+    let sampled = drawn?;
+    if let Some(folder) = ready.trajectory {
+        ready.sampler.first = 0;
+        trajectory(plan, &ready.sampler, model, &ready.init(plan, 0..count), folder)?;
     }
-    Ok(Sampled { x: plan.data().restore(&run.x), count, nfe: run.nfe, seconds: run.seconds })
+    Ok(sampled)
+}
+
+fn draw(
+    plan: &Plan,
+    model: &dyn Model,
+    ready: &mut Ready,
+    slab: usize,
+    output: &Path,
+    observer: &dyn Observer,
+) -> Result<Sampled> {
+    let count = ready.count;
+    let (mut evaluations, mut seconds) = (0.0, 0.0);
+    let mut writer = None;
+    for first in (0..count).step_by(slab) {
+        let samples = first..count.min(first + slab);
+        let init = ready.init(plan, samples.clone());
+        let part = model.part(first as i64, samples.len() as i64);
+        ready.sampler.first = first;
+        let run = ready.sampler.run(&*part, &init, &plan.compute.workers, &tick(observer))?;
+        // A number of evaluations, before it was divided.
+        evaluations += (run.nfe * samples.len() as f64).round();
+        seconds += run.seconds;
+        let x = plan.data().restore(&run.x);
+        if writer.is_none() {
+            let shape: Vec<i64> = std::iter::once(count as i64).chain(x.size()[1..].iter().copied()).collect();
+            writer = Some(npy::Writer::create(output, &shape, &x)?);
+        }
+        writer.as_mut().expect("it was just made").write(&x)?;
+    }
+    writer.map_or(Ok(()), npy::Writer::finish)?;
+    Ok(Sampled { count, nfe: evaluations / count as f64, seconds })
 }
 
 /// Writes `step-0000.npy` … and `times.csv` of one integration of the whole batch; under error control, the times of each
@@ -157,19 +216,52 @@ pub(super) fn open_npy(path: &Path, bytes: u64, remedy: &str) -> Result<BufReade
     }
 }
 
-/// Writes a tensor as a `.npy` file, whole or not at all: uint8 for tensors of bytes, float64 for those of doubles, else
-/// float32.
+/// Writes a tensor as a `.npy` file, whole or not at all.
 ///
 /// # Errors
 /// When the file cannot be written.
 pub fn write_npy(path: &Path, x: &Tensor) -> Result<()> {
-    let array = tensor::to_array(x);
-    let mut data = Vec::new();
-    let written = match x.kind() {
-        Kind::Double => array.write_npy(&mut data),
-        Kind::Uint8 => array.mapv(|v| v as u8).write_npy(&mut data),
-        _ => array.mapv(|v| v as f32).write_npy(&mut data),
-    };
-    written.expect("writing to memory does not fail");
-    write_whole(path, &data)
+    let mut writer = npy::Writer::create(path, &x.size(), x)?;
+    writer.write(x)?;
+    writer.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tch::{Device, Kind};
+
+    use super::*;
+    use crate::data::Library;
+    use crate::experiment::{Compute, Spec};
+    use crate::threads::Workers;
+
+    struct Nobody;
+    impl Observer for Nobody {}
+
+    /// A file that was written in parts is that which was written at once, also of given states and noise.
+    #[test]
+    fn samples_are_written_as_they_come() {
+        let text = "{name: x, data: two_moons, sde: vp, model: {empirical: {points: 20}}, sample: {count: 11, steps: 3, \
+                    solver: ancestral, chunk: 2}}";
+        let compute = Compute { device: Device::Cpu, kind: Kind::Double, workers: Arc::new(Workers::new(2).unwrap()) };
+        let plan = Plan::new(Spec::parse(text, "x", &[]).unwrap(), compute, &Library::new(None)).unwrap();
+        let model = plan.untrained().expect("a model");
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| folder.path().join(name);
+        write_npy(&path("init.npy"), &Tensor::randn([11, 2], (Kind::Double, Device::Cpu))).expect("writable");
+        write_npy(&path("noise.npy"), &Tensor::randn([3, 11, 2], (Kind::Double, Device::Cpu))).expect("writable");
+        let (init, noise) = (path("init.npy"), path("noise.npy"));
+        for door in [Door::default(), Door { init: Some(&init), noise: Some(&noise), trajectory: None }] {
+            let drawn = |slab: usize| {
+                let mut ready = door.open(&plan).expect("files that fit");
+                let output = path("x.npy");
+                let sampled = draw(&plan, &*model, &mut ready, slab, &output, &Nobody).expect("samples");
+                assert_eq!((sampled.count, sampled.nfe), (11, 3.0));
+                std::fs::read(&output).expect("samples")
+            };
+            assert!(drawn(4) == drawn(100), "slabs of 4");
+        }
+    }
 }

@@ -110,7 +110,7 @@ fn models() {
     says(
         model,
         "model:\n  netwrok: mlp",
-        "moons.yaml:6: model: unknown key `netwrok`; did you mean `network`? allowed: network, predict, sigma_data",
+        "moons.yaml:6: model: unknown key `netwrok`; did you mean `network`? allowed: network, predict, sigma_data, precision",
     );
     says(
         model,

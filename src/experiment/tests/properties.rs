@@ -156,9 +156,10 @@ fn grid() -> impl Strategy<Value = (GridSpec, usize)> {
 }
 
 fn model() -> impl Strategy<Value = ModelSpec> {
-    let learned = (1usize..1000, option::of(0.01..10.0)).prop_map(|(width, sigma_data)| {
+    let learned = (1usize..1000, option::of(0.01..10.0), any::<bool>()).prop_map(|(width, sigma_data, half)| {
+        let precision = if half { model::Precision::Bfloat16 } else { model::Precision::Float32 };
         let network = NetworkSpec::Mlp(model::Mlp { width, ..Default::default() });
-        ModelSpec::Learned(LearnedModel { network, predict: model::Prediction::Velocity, sigma_data })
+        ModelSpec::Learned(LearnedModel { network, predict: model::Prediction::Velocity, sigma_data, precision })
     });
     let empirical = (1usize..10_000).prop_map(|points| ModelSpec::Empirical(EmpiricalModel { points }));
     prop_oneof![Just(ModelSpec::Exact), empirical, learned]
