@@ -82,6 +82,7 @@ fn trainer(batch: usize, (network, parameters): (Box<dyn Network>, Parameters), 
     let settings = TrainerSettings {
         steps: usize::MAX,
         batch,
+        micro_batch: None,
         optimizer: AdamW::default(),
         schedule: Arc::new(Constant {}),
         warmup: 0,

@@ -104,7 +104,15 @@ pub enum Error {
         /// How to go on from here.
         remedy: String,
     },
-    /// LibTorch failed: out of memory, an unsupported operation.
+    /// An allocation that the machine refuses.
+    #[error("out of memory ({what}); {remedy}")]
+    Memory {
+        /// How much was asked for.
+        what: String,
+        /// What takes less.
+        remedy: String,
+    },
+    /// LibTorch failed: an unsupported operation.
     #[error("LibTorch: {0}")]
     Torch(#[from] tch::TchError),
 }
@@ -135,6 +143,7 @@ impl Error {
             | Error::NonFinite { .. }
             | Error::Diverged { .. }
             | Error::Tolerance { .. }
+            | Error::Memory { .. }
             | Error::Torch(_) => 1,
         }
     }

@@ -57,6 +57,14 @@ fn a_training_is_the_same_in_pieces_and_on_any_number_of_threads() {
     };
     other("undropped", "model.network.unet.dropout=0");
     other("plain", "data.fashion_mnist.prepare.augment.p=0");
+    // In smaller pieces, too, it is the same batch, summed in another order.
+    other("micro", "train.micro_batch=1");
+    let losses = |run: &str| -> Vec<f64> {
+        let log = place.text(&format!("{run}/metrics.csv"));
+        log.lines().skip(1).map(|line| line.split(',').nth(1).and_then(|v| v.parse().ok()).expect("a loss")).collect()
+    };
+    let (whole, micro) = (losses("whole"), losses("micro"));
+    assert!(whole.iter().zip(&micro).all(|(a, b)| (a / b - 1.0).abs() < 1e-4), "{whole:?} and {micro:?}");
 }
 
 #[test]
@@ -153,4 +161,28 @@ fn what_does_not_fit_is_refused() {
     let lost = ["--set", "compare.metrics=[frechet_distance]", "--set", "compare.features=nowhere", "-q"];
     let said = silent_refusal(&place, &[&["run", "drawn.yaml", "--data", &folder], &lost[..]].concat());
     assert!(said.starts_with("error: nowhere: there is no such file; give the path of a TorchScript file"), "{said}");
+}
+
+/// A batch that does not fit into memory ends with a sentence; samples that were there stay.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_lack_of_memory_is_said() {
+    let place = place();
+    let folder = fixtures();
+    place.run(&["train", "drawn.yaml", "--data", &folder, "--out", "run", "-q", "--set", "train.steps=1"]).ok();
+    place.write("run/samples.npy", "as it was");
+    // 40,000 images of 28 × 28 with 8 channels take a gigabyte an activation.
+    let program = env!("CARGO_BIN_EXE_ornstein");
+    let command = format!(
+        "ulimit -v 5000000; exec {program} sample run --data {folder} --threads 1 -q --set sample.count=40000 --set \
+         sample.chunk=40000 --set train.steps=1"
+    );
+    let output =
+        std::process::Command::new("sh").args(["-c", &command]).current_dir(place.path(".")).output().expect("sh");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.starts_with("error: out of memory (") && said.contains("lower sample.chunk"), "{said}");
+    assert_eq!((output.status.code(), said.lines().count()), (Some(1), 1), "{said}");
+    assert_eq!(place.text("run/samples.npy"), "as it was");
+    let left: Vec<_> = std::fs::read_dir(place.path("run")).expect("a folder").flatten().collect();
+    assert!(left.iter().all(|entry| !entry.file_name().to_string_lossy().ends_with(".partial")), "{left:?}");
 }

@@ -9,6 +9,7 @@ mod features;
 mod grid;
 mod list;
 mod orders;
+mod out_of_memory;
 mod report;
 mod run;
 mod sample;
@@ -141,19 +142,25 @@ impl Shared {
 /// # Errors
 /// Whatever the verb cannot do; the error's exit code is the program's.
 pub fn main(cli: Cli) -> Result<()> {
-    match cli.verb {
-        Verb::Run(verb) => verb.run(),
-        Verb::Check(verb) => verb.run(),
-        Verb::Train(verb) => verb.run(),
-        Verb::Sample(verb) => verb.run(),
-        Verb::Compare(verb) => verb.run(),
-        Verb::Orders(verb) => verb.run(),
-        Verb::Grid(verb) => verb.run(),
-        Verb::Features(verb) => verb.run(),
-        Verb::Report(verb) => verb.run(),
-        Verb::List(verb) => verb.run(),
-        Verb::Schema(verb) => verb.run(),
-        Verb::Completions(verb) => verb.run(),
+    out_of_memory::told(|| cli.verb.run())
+}
+
+impl Verb {
+    fn run(self) -> Result<()> {
+        match self {
+            Verb::Run(verb) => verb.run(),
+            Verb::Check(verb) => verb.run(),
+            Verb::Train(verb) => verb.run(),
+            Verb::Sample(verb) => verb.run(),
+            Verb::Compare(verb) => verb.run(),
+            Verb::Orders(verb) => verb.run(),
+            Verb::Grid(verb) => verb.run(),
+            Verb::Features(verb) => verb.run(),
+            Verb::Report(verb) => verb.run(),
+            Verb::List(verb) => verb.run(),
+            Verb::Schema(verb) => verb.run(),
+            Verb::Completions(verb) => verb.run(),
+        }
     }
 }
 

@@ -20,6 +20,11 @@ pub struct TrainSpec {
     /// How many points in each step.
     #[schemars(range(min = 1))]
     pub batch: usize,
+    /// How many of them go through the network at once, at most: their gradients are summed, which saves memory. Absent,
+    /// the whole batch on a GPU, and on the CPU as many as suit the network.
+    #[schemars(range(min = 1))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub micro_batch: Option<usize>,
     /// The law from which the times are drawn.
     pub time: TimeSpec,
     /// How the times of one batch are drawn from it.
@@ -88,6 +93,7 @@ impl Default for TrainSpec {
         TrainSpec {
             steps: 5000,
             batch: 512,
+            micro_batch: None,
             time: TimeSpec::Uniform(Default::default()),
             quantiles: Quantiles::Independent,
             weighting: WeightingSpec::Simple(Default::default()),
@@ -146,6 +152,7 @@ impl Settings for TrainSpec {
     fn check(&self) -> Result<(), Fault> {
         at_least_one("steps", self.steps)?;
         at_least_one("batch", self.batch)?;
+        self.micro_batch.map_or(Ok(()), |examples| at_least_one("micro_batch", examples))?;
         self.time.check().map_err(|fault| fault.under("time"))?;
         self.weighting.check().map_err(|fault| fault.under("weighting"))?;
         self.uncertainty.map_or(Ok(()), |u| u.check().map_err(|fault| fault.under("uncertainty")))?;

@@ -36,6 +36,7 @@ impl Plan {
         let settings = TrainerSettings {
             steps: train.steps,
             batch: train.batch,
+            micro_batch: train.micro_batch,
             optimizer: train.optimizer.build(),
             schedule: train.schedule.build(),
             warmup: train.warmup,

@@ -22,6 +22,8 @@ pub struct TrainerSettings {
     pub steps: usize,
     /// Examples in each step.
     pub batch: usize,
+    /// How many of them go through the network at once, at most.
+    pub micro_batch: Option<usize>,
     /// The optimizer.
     pub optimizer: AdamW,
     /// How the learning rate changes.
@@ -236,6 +238,7 @@ impl Trainer {
         let batch = x0.size()[0];
         // A GPU has its own parallelism.
         let size = if x0.device() == Device::Cpu { part_of(batch, self.learner.network.grain()) } else { batch };
+        let size = self.settings.micro_batch.map_or(size, |most| size.min(most as i64));
         let part = |start: i64| Part {
             network: self.learner.network.share(),
             uncertainty: self.learner.uncertainty.as_ref().map(LogUncertainty::share),

@@ -79,6 +79,15 @@ impl Growing {
     }
 }
 
+/// How training goes, over the steps between two lines of the log.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    /// The mean loss.
+    pub(super) loss: f64,
+    /// Examples a second.
+    pub(super) rate: f64,
+}
+
 /// The logs of a run, and what is between their lines.
 pub(super) struct Log {
     metrics: Growing,
@@ -117,8 +126,8 @@ impl Log {
         })
     }
 
-    /// Notes a step; the mean loss since the line before, where this makes one.
-    pub(super) fn record(&mut self, progress: Progress) -> Result<Option<f64>> {
+    /// Notes a step; what is shown of the steps since the line before, where this makes one.
+    pub(super) fn record(&mut self, progress: Progress) -> Result<Option<Pace>> {
         self.window.steps += 1;
         self.window.loss += progress.loss;
         self.window.gradient += progress.gradient;
@@ -143,7 +152,7 @@ impl Log {
                 ("train/examples_per_second", Value::Scalar(rate)),
             ],
         )?;
-        Ok(Some(loss))
+        Ok(Some(Pace { loss, rate }))
     }
 
     /// Notes a validation loss and the distributions of the tensors of `state` that are learned; whether the loss is the

@@ -3,8 +3,9 @@
 use serde::Serialize;
 
 use super::levels::{LEVELS, write_levels};
-use super::log::Log;
+use super::log::{Log, Pace};
 use crate::error::{Error, Result};
+use crate::experiment::memory;
 use crate::experiment::observer::Observer;
 use crate::experiment::{Plan, RunDir, TrainSpec};
 use crate::file::sweep;
@@ -88,9 +89,9 @@ impl Run<'_> {
             let Some(progress) = trainer.next() else { break };
             let progress = progress?;
             let step = progress.step;
-            if let Some(loss) = self.log.record(progress)? {
-                self.observer.note(&format!("loss {loss:.4}"));
-                last = Some(loss);
+            if let Some(pace) = self.log.record(progress)? {
+                self.observer.note(&self.note(pace));
+                last = Some(pace.loss);
             }
             if let (Some(validate), Some(examples)) = (self.settings.validate, &examples)
                 && step.is_multiple_of(validate.every)
@@ -121,6 +122,13 @@ impl Run<'_> {
             ));
         }
         Ok(last)
+    }
+
+    /// What stands beside the bar.
+    fn note(&self, Pace { loss, rate }: Pace) -> String {
+        let what = if self.plan.data().shape().len() == 3 { "images" } else { "points" };
+        let memory = memory::resident().map_or(String::new(), |held| format!("  {} MiB", held.now >> 20));
+        format!("loss {loss:.4}  {rate:.0} {what}/s{memory}")
     }
 
     /// Whether to stop before the last step: a function of the checkpoint, so that a run that was stopped stays so.
