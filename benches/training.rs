@@ -6,9 +6,10 @@
 //! Beside it the U-Net of 1.6 M parameters for images of 32 × 32 (channels 32-64-64, two blocks a level, attention at
 //! 16 × 16): a training step, and its forward pass as sampling makes it.
 //!
-//! `--serve BATCH`, `--serve-unet BATCH`, `--serve-unet-forward BATCH` and `--serve-update P` instead answer each number of steps on standard input with a line
-//! `seconds peak`, the peak of resident memory being in KiB: `scripts/compare-pytorch` drives them so in turns with
-//! PyTorch.
+//! `--serve BATCH`, `--serve-unet BATCH`, `--serve-unet-forward BATCH`, `--serve-ddpm BATCH DEVICE`,
+//! `--serve-ddpm-forward BATCH DEVICE` and `--serve-update P` instead answer each number of steps on standard input with a
+//! line `seconds peak`, the peak of resident memory being in KiB: `scripts/compare-pytorch` drives them so in turns with
+//! PyTorch. `ddpm` is the U-Net of DDPM for CIFAR-10 (35.7 M parameters) in bfloat16.
 
 use std::hint::black_box;
 use std::io::BufRead;
@@ -17,7 +18,7 @@ use std::time::Instant;
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use ornstein::data::{Dataset, Toy, TwoMoons};
-use ornstein::model::{Builder, Condition, Interface, Mlp, Network, Parameters, Prediction, Trained, Unet};
+use ornstein::model::{Builder, Condition, Interface, Mlp, Network, Parameters, Precision, Prediction, Trained, Unet};
 use ornstein::rng::{Purpose, Stream};
 use ornstein::score::{Model, parts};
 use ornstein::sde::Edm;
@@ -47,17 +48,51 @@ impl Dataset for Fixed {
     }
 }
 
-/// Images `[count, 1, 32, 32]`.
-fn images(count: i64) -> Tensor {
-    let like = Tensor::empty([count, 1, 32, 32], (Kind::Float, Device::Cpu));
-    tensor::normals(Stream::new(0, Purpose::Data), 0, 0, &like) * 0.5
+/// The U-Nets that are measured.
+#[derive(Clone, Copy)]
+enum Picture {
+    /// That of 1.6 M parameters, in float32.
+    Small,
+    /// That of DDPM for CIFAR-10, in bfloat16.
+    Ddpm,
 }
 
-/// The U-Net with its first parameters.
-fn unet() -> (Box<dyn Network>, Parameters) {
-    let mut builder = Builder::new(0, Device::Cpu);
-    let network = Unet::default().build(&Interface::of_shape(&[1, 32, 32]), 0, &mut builder).expect("images");
-    (Box::new(network), builder.finish())
+impl Picture {
+    fn shape(self) -> [i64; 3] {
+        match self {
+            Picture::Small => [1, 32, 32],
+            Picture::Ddpm => [3, 32, 32],
+        }
+    }
+
+    fn images(self, count: i64, device: Device) -> Tensor {
+        let [channels, height, width] = self.shape();
+        let like = Tensor::empty([count, channels, height, width], (Kind::Float, Device::Cpu));
+        (tensor::normals(Stream::new(0, Purpose::Data), 0, 0, &like) * 0.5).to_device(device)
+    }
+
+    /// The network with its first parameters.
+    fn network(self, device: Device) -> (Box<dyn Network>, Parameters) {
+        let (unet, precision) = match self {
+            Picture::Small => (Unet::default(), Precision::Float32),
+            Picture::Ddpm => (ddpm(), Precision::Bfloat16),
+        };
+        let mut builder = Builder::new(0, device);
+        let network = unet.build(&Interface::of_shape(&self.shape()), 0, &mut builder).expect("images");
+        (precision.around(Box::new(network)), builder.finish())
+    }
+}
+
+/// The U-Net of Ho et al. (2020) for CIFAR-10.
+fn ddpm() -> Unet {
+    use ornstein::model::{DownBlock::*, UpBlock::*};
+    Unet {
+        block_out_channels: vec![128, 256, 256, 256],
+        down_block_types: vec![DownBlock2D, AttnDownBlock2D, DownBlock2D, DownBlock2D],
+        up_block_types: vec![UpBlock2D, UpBlock2D, AttnUpBlock2D, UpBlock2D],
+        downsample_padding: 0,
+        ..Unet::default()
+    }
 }
 
 /// The MLP with its first parameters.
@@ -126,18 +161,23 @@ fn serve(mut step: impl FnMut()) {
     }
 }
 
-/// The denoiser of the U-Net on `batch` images, as sampling evaluates it: in parts on the workers.
-fn forward(batch: i64) -> impl FnMut() {
+/// The denoiser of a U-Net on `batch` images, as sampling evaluates it: on the CPU in parts on the workers.
+fn forward(picture: Picture, batch: i64, device: Device) -> impl FnMut() {
     let workers = Workers::new(0).expect("threads can be started");
-    let (network, _) = unet();
-    let chunk = 2 * network.grain();
+    let (network, _) = picture.network(device);
+    let chunk = if device == Device::Cpu { 2 * network.grain() } else { batch };
     let sde = Arc::new(Edm::default());
     let model = Trained { network, prediction: Prediction::Edm, sde, sigma_data: 0.5, condition: Condition::default() };
-    let x = images(batch);
+    let x = picture.images(batch, device);
     move || {
         let parts: Vec<_> = parts(&model, &x, chunk).collect();
         let work = |(_, model, x): (i64, Box<dyn Model>, Tensor)| tch::no_grad(|| model.denoise(&x, 1.0));
-        black_box(workers.install(|| parts.into_par_iter().map(work).collect::<Vec<_>>()));
+        let done: Vec<Tensor> = match device {
+            Device::Cpu => workers.install(|| parts.into_par_iter().map(work).collect()),
+            _ => parts.into_iter().map(work).collect(),
+        };
+        // A GPU is done when a number has come back.
+        black_box(done[0].double_value(&[0, 0, 0, 0]));
     }
 }
 
@@ -153,19 +193,28 @@ fn points(batch: usize) -> impl FnMut() {
     steps(trainer(batch, mlp(), Arc::new(Toy(TwoMoons::default()))))
 }
 
-/// Training steps of the U-Net.
-fn pictures(batch: usize) -> impl FnMut() {
-    steps(trainer(batch, unet(), Arc::new(Fixed(images(batch as i64)))))
+/// Training steps of a U-Net.
+fn pictures(picture: Picture, batch: usize, device: Device) -> impl FnMut() {
+    let images = picture.images(batch as i64, device);
+    steps(trainer(batch, picture.network(device), Arc::new(Fixed(images))))
 }
 
 fn main() {
     tensor::keep_memory();
     tch::set_num_threads(1);
     let arguments: Vec<String> = std::env::args().collect();
+    let size = |batch: &str| -> usize { batch.parse().expect("the size of a batch") };
+    let device = |name: &str| tensor::device(name).expect("a device");
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [_, "--serve", batch, ..] => return serve(points(batch.parse().expect("the size of a batch"))),
-        [_, "--serve-unet", batch, ..] => return serve(pictures(batch.parse().expect("the size of a batch"))),
-        [_, "--serve-unet-forward", batch, ..] => return serve(forward(batch.parse().expect("the size of a batch"))),
+        [_, "--serve", batch, ..] => return serve(points(size(batch))),
+        [_, "--serve-unet", batch, ..] => return serve(pictures(Picture::Small, size(batch), Device::Cpu)),
+        [_, "--serve-unet-forward", batch, ..] => {
+            return serve(forward(Picture::Small, size(batch) as i64, Device::Cpu));
+        }
+        [_, "--serve-ddpm", batch, name, ..] => return serve(pictures(Picture::Ddpm, size(batch), device(name))),
+        [_, "--serve-ddpm-forward", batch, name, ..] => {
+            return serve(forward(Picture::Ddpm, size(batch) as i64, device(name)));
+        }
         [_, "--serve-update", count, ..] => return serve(updates(count.parse().expect("a number of parameters"))),
         _ => {}
     }
@@ -179,7 +228,7 @@ fn main() {
     }
     group.finish();
     let mut group = criterion.benchmark_group("U-Net");
-    let (mut step, mut pass) = (pictures(64), forward(64));
+    let (mut step, mut pass) = (pictures(Picture::Small, 64, Device::Cpu), forward(Picture::Small, 64, Device::Cpu));
     group.sample_size(10).throughput(Throughput::Elements(64));
     group.bench_function("training step", |b| b.iter(&mut step));
     group.bench_function("forward", |b| b.iter(&mut pass));
