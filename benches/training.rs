@@ -4,9 +4,10 @@
 //! average, on all cores; and the update alone of P parameters with clipping and one moving average.
 //!
 //! Beside it the U-Net of 1.6 M parameters for images of 32 × 32 (channels 32-64-64, two blocks a level, attention at
-//! 16 × 16): a training step, and its forward pass as sampling makes it.
+//! 16 × 16): a training step, and its forward pass as sampling makes it. And the same of the diffusion transformer of 1.86 M
+//! parameters for such images (patches of 2 × 2, tokens of 128, six blocks).
 //!
-//! `--serve BATCH`, `--serve-unet BATCH`, `--serve-unet-forward BATCH` and `--serve-update P` instead answer each number of steps on standard input with a line
+//! `--serve BATCH`, `--serve-unet BATCH`, `--serve-unet-forward BATCH`, the same with `dit`, and `--serve-update P` instead answer each number of steps on standard input with a line
 //! `seconds peak`, the peak of resident memory being in KiB: `scripts/compare-pytorch` drives them so in turns with
 //! PyTorch.
 
@@ -17,7 +18,7 @@ use std::time::Instant;
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use ornstein::data::{Dataset, Toy, TwoMoons};
-use ornstein::model::{Builder, Condition, Interface, Mlp, Network, Parameters, Prediction, Trained, Unet};
+use ornstein::model::{Builder, Condition, Dit, Interface, Mlp, Network, Parameters, Prediction, Trained, Unet};
 use ornstein::rng::{Purpose, Stream};
 use ornstein::score::{Model, parts};
 use ornstein::sde::Edm;
@@ -60,6 +61,13 @@ fn unet() -> (Box<dyn Network>, Parameters) {
     (Box::new(network), builder.finish())
 }
 
+/// The diffusion transformer with its first parameters.
+fn dit() -> (Box<dyn Network>, Parameters) {
+    let mut builder = Builder::new(0, Device::Cpu);
+    let network = Dit::default().build(&Interface::of_shape(&[1, 32, 32]), &mut builder).expect("images");
+    (Box::new(network), builder.finish())
+}
+
 /// The MLP with its first parameters.
 fn mlp() -> (Box<dyn Network>, Parameters) {
     let mut builder = Builder::new(0, Device::Cpu);
@@ -78,6 +86,7 @@ fn trainer(batch: usize, (network, parameters): (Box<dyn Network>, Parameters), 
         prediction: Prediction::Edm,
         sigma_data: 0.7,
         seed: 0,
+        gradient_checkpointing: false,
     };
     let settings = TrainerSettings {
         steps: usize::MAX,
@@ -125,10 +134,9 @@ fn serve(mut step: impl FnMut()) {
     }
 }
 
-/// The denoiser of the U-Net on `batch` images, as sampling evaluates it: in parts on the workers.
-fn forward(batch: i64) -> impl FnMut() {
+/// The denoiser of a network on `batch` images, as sampling evaluates it: in parts on the workers.
+fn forward((network, _): (Box<dyn Network>, Parameters), batch: i64) -> impl FnMut() {
     let workers = Workers::new(0).expect("threads can be started");
-    let (network, _) = unet();
     let chunk = 2 * network.grain();
     let sde = Arc::new(Edm::default());
     let model = Trained { network, prediction: Prediction::Edm, sde, sigma_data: 0.5, condition: Condition::default() };
@@ -152,9 +160,9 @@ fn points(batch: usize) -> impl FnMut() {
     steps(trainer(batch, mlp(), Arc::new(Toy(TwoMoons::default()))))
 }
 
-/// Training steps of the U-Net.
-fn pictures(batch: usize) -> impl FnMut() {
-    steps(trainer(batch, unet(), Arc::new(Fixed(images(batch as i64)))))
+/// Training steps of a network for images.
+fn pictures(network: (Box<dyn Network>, Parameters), batch: usize) -> impl FnMut() {
+    steps(trainer(batch, network, Arc::new(Fixed(images(batch as i64)))))
 }
 
 fn main() {
@@ -163,8 +171,14 @@ fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [_, "--serve", batch, ..] => return serve(points(batch.parse().expect("the size of a batch"))),
-        [_, "--serve-unet", batch, ..] => return serve(pictures(batch.parse().expect("the size of a batch"))),
-        [_, "--serve-unet-forward", batch, ..] => return serve(forward(batch.parse().expect("the size of a batch"))),
+        [_, "--serve-unet", batch, ..] => return serve(pictures(unet(), batch.parse().expect("the size of a batch"))),
+        [_, "--serve-dit", batch, ..] => return serve(pictures(dit(), batch.parse().expect("the size of a batch"))),
+        [_, "--serve-unet-forward", batch, ..] => {
+            return serve(forward(unet(), batch.parse().expect("the size of a batch")));
+        }
+        [_, "--serve-dit-forward", batch, ..] => {
+            return serve(forward(dit(), batch.parse().expect("the size of a batch")));
+        }
         [_, "--serve-update", count, ..] => return serve(updates(count.parse().expect("a number of parameters"))),
         _ => {}
     }
@@ -177,12 +191,14 @@ fn main() {
         group.bench_function(BenchmarkId::from_parameter(batch), |b| b.iter(&mut step));
     }
     group.finish();
-    let mut group = criterion.benchmark_group("U-Net");
-    let (mut step, mut pass) = (pictures(64), forward(64));
-    group.sample_size(10).throughput(Throughput::Elements(64));
-    group.bench_function("training step", |b| b.iter(&mut step));
-    group.bench_function("forward", |b| b.iter(&mut pass));
-    group.finish();
+    for (name, network) in [("U-Net", unet as fn() -> _), ("DiT", dit)] {
+        let mut group = criterion.benchmark_group(name);
+        let (mut step, mut pass) = (pictures(network(), 64), forward(network(), 64));
+        group.sample_size(10).throughput(Throughput::Elements(64));
+        group.bench_function("training step", |b| b.iter(&mut step));
+        group.bench_function("forward", |b| b.iter(&mut pass));
+        group.finish();
+    }
     let mut group = criterion.benchmark_group("update");
     for count in [270_000, 10_000_000] {
         let mut update = updates(count);
