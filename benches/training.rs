@@ -4,9 +4,10 @@
 //! average, on all cores; and the update alone of P parameters with clipping and one moving average.
 //!
 //! Beside it the U-Net of 1.6 M parameters for images of 32 × 32 (channels 32-64-64, two blocks a level, attention at
-//! 16 × 16): a training step, and its forward pass as sampling makes it.
+//! 16 × 16): a training step, and its forward pass as sampling makes it. And the same of the diffusion transformer of 1.86 M
+//! parameters for such images (patches of 2 × 2, tokens of 128, six blocks).
 //!
-//! `--serve BATCH`, `--serve-unet BATCH`, `--serve-unet-forward BATCH`, `--serve-ddpm BATCH DEVICE`,
+//! `--serve BATCH`, `--serve-unet BATCH`, `--serve-unet-forward BATCH`, the same with `dit`, `--serve-ddpm BATCH DEVICE`,
 //! `--serve-ddpm-forward BATCH DEVICE` and `--serve-update P` instead answer each number of steps on standard input with a
 //! line `seconds peak`, the peak of resident memory being in KiB: `scripts/compare-pytorch` drives them so in turns with
 //! PyTorch. `ddpm` is the U-Net of DDPM for CIFAR-10 (35.7 M parameters) in bfloat16.
@@ -18,7 +19,9 @@ use std::time::Instant;
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use ornstein::data::{Dataset, Toy, TwoMoons};
-use ornstein::model::{Builder, Condition, Interface, Mlp, Network, Parameters, Precision, Prediction, Trained, Unet};
+use ornstein::model::{
+    Builder, Condition, Dit, Interface, Mlp, Network, Parameters, Precision, Prediction, Trained, Unet,
+};
 use ornstein::rng::{Purpose, Stream};
 use ornstein::score::{Model, parts};
 use ornstein::sde::Edm;
@@ -48,19 +51,21 @@ impl Dataset for Fixed {
     }
 }
 
-/// The U-Nets that are measured.
+/// The networks for images that are measured.
 #[derive(Clone, Copy)]
 enum Picture {
-    /// That of 1.6 M parameters, in float32.
-    Small,
-    /// That of DDPM for CIFAR-10, in bfloat16.
+    /// The U-Net of 1.6 M parameters, in float32.
+    Unet,
+    /// The diffusion transformer of 1.86 M parameters, in float32.
+    Dit,
+    /// The U-Net of DDPM for CIFAR-10, in bfloat16.
     Ddpm,
 }
 
 impl Picture {
     fn shape(self) -> [i64; 3] {
         match self {
-            Picture::Small => [1, 32, 32],
+            Picture::Unet | Picture::Dit => [1, 32, 32],
             Picture::Ddpm => [3, 32, 32],
         }
     }
@@ -73,13 +78,14 @@ impl Picture {
 
     /// The network with its first parameters.
     fn network(self, device: Device) -> (Box<dyn Network>, Parameters) {
-        let (unet, precision) = match self {
-            Picture::Small => (Unet::default(), Precision::Float32),
-            Picture::Ddpm => (ddpm(), Precision::Bfloat16),
+        let (interface, mut builder) = (Interface::of_shape(&self.shape()), Builder::new(0, device));
+        let mut unet = |unet: Unet| Box::new(unet.build(&interface, 0, &mut builder).expect("images"));
+        let network: Box<dyn Network> = match self {
+            Picture::Unet => unet(Unet::default()),
+            Picture::Ddpm => Precision::Bfloat16.around(unet(ddpm())),
+            Picture::Dit => Box::new(Dit::default().build(&interface, &mut builder).expect("images")),
         };
-        let mut builder = Builder::new(0, device);
-        let network = unet.build(&Interface::of_shape(&self.shape()), 0, &mut builder).expect("images");
-        (precision.around(Box::new(network)), builder.finish())
+        (network, builder.finish())
     }
 }
 
@@ -113,6 +119,7 @@ fn trainer(batch: usize, (network, parameters): (Box<dyn Network>, Parameters), 
         prediction: Prediction::Edm,
         sigma_data: 0.7,
         seed: 0,
+        gradient_checkpointing: false,
     };
     let settings = TrainerSettings {
         steps: usize::MAX,
@@ -161,10 +168,10 @@ fn serve(mut step: impl FnMut()) {
     }
 }
 
-/// The denoiser of a U-Net on `batch` images, as sampling evaluates it: on the CPU in parts on the workers.
-fn forward(picture: Picture, batch: i64, device: Device) -> impl FnMut() {
+/// The denoiser of a network on `batch` images, as sampling evaluates it: on the CPU in parts on the workers.
+fn forward(picture: Picture, batch: usize, device: Device) -> impl FnMut() {
     let workers = Workers::new(0).expect("threads can be started");
-    let (network, _) = picture.network(device);
+    let (network, batch) = (picture.network(device).0, batch as i64);
     let chunk = if device == Device::Cpu { 2 * network.grain() } else { batch };
     let sde = Arc::new(Edm::default());
     let model = Trained { network, prediction: Prediction::Edm, sde, sigma_data: 0.5, condition: Condition::default() };
@@ -193,7 +200,7 @@ fn points(batch: usize) -> impl FnMut() {
     steps(trainer(batch, mlp(), Arc::new(Toy(TwoMoons::default()))))
 }
 
-/// Training steps of a U-Net.
+/// Training steps of a network for images.
 fn pictures(picture: Picture, batch: usize, device: Device) -> impl FnMut() {
     let images = picture.images(batch as i64, device);
     steps(trainer(batch, picture.network(device), Arc::new(Fixed(images))))
@@ -207,13 +214,13 @@ fn main() {
     let device = |name: &str| tensor::device(name).expect("a device");
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [_, "--serve", batch, ..] => return serve(points(size(batch))),
-        [_, "--serve-unet", batch, ..] => return serve(pictures(Picture::Small, size(batch), Device::Cpu)),
-        [_, "--serve-unet-forward", batch, ..] => {
-            return serve(forward(Picture::Small, size(batch) as i64, Device::Cpu));
-        }
+        [_, "--serve-unet", batch, ..] => return serve(pictures(Picture::Unet, size(batch), Device::Cpu)),
+        [_, "--serve-dit", batch, ..] => return serve(pictures(Picture::Dit, size(batch), Device::Cpu)),
         [_, "--serve-ddpm", batch, name, ..] => return serve(pictures(Picture::Ddpm, size(batch), device(name))),
+        [_, "--serve-unet-forward", batch, ..] => return serve(forward(Picture::Unet, size(batch), Device::Cpu)),
+        [_, "--serve-dit-forward", batch, ..] => return serve(forward(Picture::Dit, size(batch), Device::Cpu)),
         [_, "--serve-ddpm-forward", batch, name, ..] => {
-            return serve(forward(Picture::Ddpm, size(batch) as i64, device(name)));
+            return serve(forward(Picture::Ddpm, size(batch), device(name)));
         }
         [_, "--serve-update", count, ..] => return serve(updates(count.parse().expect("a number of parameters"))),
         _ => {}
@@ -227,12 +234,14 @@ fn main() {
         group.bench_function(BenchmarkId::from_parameter(batch), |b| b.iter(&mut step));
     }
     group.finish();
-    let mut group = criterion.benchmark_group("U-Net");
-    let (mut step, mut pass) = (pictures(Picture::Small, 64, Device::Cpu), forward(Picture::Small, 64, Device::Cpu));
-    group.sample_size(10).throughput(Throughput::Elements(64));
-    group.bench_function("training step", |b| b.iter(&mut step));
-    group.bench_function("forward", |b| b.iter(&mut pass));
-    group.finish();
+    for (name, picture) in [("U-Net", Picture::Unet), ("DiT", Picture::Dit)] {
+        let mut group = criterion.benchmark_group(name);
+        let (mut step, mut pass) = (pictures(picture, 64, Device::Cpu), forward(picture, 64, Device::Cpu));
+        group.sample_size(10).throughput(Throughput::Elements(64));
+        group.bench_function("training step", |b| b.iter(&mut step));
+        group.bench_function("forward", |b| b.iter(&mut pass));
+        group.finish();
+    }
     let mut group = criterion.benchmark_group("update");
     for count in [270_000, 10_000_000] {
         let mut update = updates(count);

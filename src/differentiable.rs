@@ -9,6 +9,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use tch::Tensor;
 use torch_sys::C_tensor;
 
+use crate::autocast::{is_autocast, with_autocast};
+
 /// ∂loss/∂output ↦ ∂loss/∂input for each input, none where there is none.
 type Gradient = Box<dyn FnMut(&Tensor) -> Vec<Option<Tensor>> + Send>;
 
@@ -42,6 +44,38 @@ pub fn with_gradient(
         ornstein_attach(output.as_ptr(), pointers.as_ptr(), pointers.len(), closure, backward, release);
     }
     output
+}
+
+/// f(inputs), of which a gradient keeps nothing but the inputs, and computes the rest again (gradient checkpointing: Griewank
+/// & Walther 2000, Chen et al. 2016). `parameters` are the leaves that `f` uses besides.
+///
+/// Called twice, `f` has to do the same twice, so that the gradient is the one that it would have anyway.
+pub fn recomputed(
+    inputs: &[&Tensor],
+    parameters: &[Tensor],
+    f: impl Fn(&[&Tensor]) -> Tensor + Send + 'static,
+) -> Tensor {
+    let wanted: Vec<bool> = inputs.iter().map(|input| input.requires_grad()).collect();
+    let kept: Vec<Tensor> = inputs.iter().map(|input| input.detach()).collect();
+    let leaves: Vec<Tensor> = parameters.iter().map(Tensor::shallow_clone).collect();
+    let output = tch::no_grad(|| f(&kept.iter().collect::<Vec<_>>()));
+    // The gradient is computed outside of the guard, and again in the same precision.
+    let mixed = is_autocast(&output);
+    let sources: Vec<&Tensor> = inputs.iter().copied().chain(parameters).collect();
+    with_gradient(&sources, output, move |outer| {
+        tch::with_grad(|| {
+            let again: Vec<Tensor> =
+                kept.iter().zip(&wanted).map(|(x, &wanted)| x.detach().set_requires_grad(wanted)).collect();
+            let output = with_autocast(mixed, outer, || f(&again.iter().collect::<Vec<_>>()));
+            // The gradient of Σ y g by y is g, to the last bit.
+            let product = (output * outer).sum(outer.kind());
+            let all: Vec<&Tensor> = again.iter().chain(&leaves).collect();
+            let asked: Vec<&Tensor> = all.iter().copied().filter(|x| x.requires_grad()).collect();
+            let mut found = Tensor::run_backward(&[product], &asked, false, false).into_iter();
+            let next = |x: &&Tensor| if x.requires_grad() { found.next().filter(Tensor::defined) } else { None };
+            all.iter().map(next).collect()
+        })
+    })
 }
 
 extern "C" fn backward(closure: *mut c_void, gradient: *mut C_tensor, out: *mut *mut C_tensor, count: usize) -> i32 {
@@ -99,6 +133,38 @@ mod tests {
         assert_eq!(Arc::strong_count(&alive), 1, "what the gradient keeps is freed with the graph");
         let output = tch::no_grad(|| product(&a, &b, &alive));
         assert!(!output.requires_grad() && Arc::strong_count(&alive) == 1);
+    }
+
+    /// tanh(x w) + x, twice over, with and without what it computed on the way.
+    #[test]
+    fn a_gradient_without_activations_is_the_same() {
+        let leaf = |seed: i64| {
+            let waves = (Tensor::arange(12, (Kind::Float, Device::Cpu)) * (0.7 + seed as f64)).sin();
+            waves.view([3, 4]).set_requires_grad(true)
+        };
+        let (x, w, alive) = (leaf(0), leaf(1), Arc::new(()));
+        let constant = leaf(2).detach();
+        let block = |x: &Tensor, w: &Tensor, again: bool| {
+            let (weight, alive) = (w.shallow_clone(), alive.clone());
+            let f = move |inputs: &[&Tensor]| {
+                let _ = &alive;
+                (inputs[0] * &weight + inputs[1]).tanh() + inputs[0]
+            };
+            let parameters = [w.shallow_clone()];
+            if again { recomputed(&[x, &constant], &parameters, f) } else { f(&[x, &constant]) }
+        };
+        let run = |again: bool| {
+            let y = block(&block(&x, &w, again), &w, again);
+            let loss = (&y * &y).sum(Kind::Float);
+            let mut all = Tensor::run_backward(&[loss], &[&x, &w], false, false);
+            all.push(y.detach());
+            all
+        };
+        assert_eq!(run(true), run(false));
+        assert_eq!(Arc::strong_count(&alive), 1, "what the gradient keeps is freed with the graph");
+        let unused = recomputed(&[&x, &w], &[], |inputs| inputs[0] * 2.0).sum(Kind::Float);
+        assert!(!Tensor::run_backward(&[unused], &[&x, &w], false, false)[1].defined());
+        assert!(!tch::no_grad(|| block(&x, &w, true)).requires_grad() && Arc::strong_count(&alive) == 1);
     }
 
     #[test]

@@ -45,6 +45,7 @@ const WITHOUT_TORCH: &[&str] = &[
     "check.rs",
     "choice.rs",
     "choices.rs",
+    "class_spec.rs",
     "differences.rs",
     "document.rs",
     "hash.rs",

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use jsonschema::Validator;
 use ornstein::experiment::{
-    CorrectorSpec, DataSpec, EmaSpec, GridSpec, MetricSpec, ScheduleSpec, SdeSpec, SolverSpec, Spec, TimeSpec,
-    WeightingSpec, schema,
+    CorrectorSpec, DataSpec, EmaSpec, GridSpec, MetricSpec, NetworkSpec, ScheduleSpec, SdeSpec, SolverSpec, Spec,
+    TimeSpec, WeightingSpec, schema,
 };
 use place::{EXACT, LEARNED, Place};
 use serde_json::{Value, json};
@@ -95,6 +95,7 @@ fn every_choice_validates() {
         .chain(exact(SdeSpec::NAMES, "sde"))
         .chain(exact(MetricSpec::NAMES, "sample.metric"))
         .chain(learned(DataSpec::NAMES, "data"))
+        .chain(learned(NetworkSpec::NAMES, "model.network"))
         .chain(learned(TimeSpec::NAMES, "train.time"))
         .chain(learned(WeightingSpec::NAMES, "train.weighting"))
         .chain(learned(ScheduleSpec::NAMES, "train.schedule"))
@@ -124,6 +125,25 @@ fn every_choice_validates() {
         validated += 1;
     }
     assert!(validated > 40, "{validated}");
+}
+
+/// A class is a name or a position, and there may be a list of them.
+#[test]
+fn classes_of_samples_validate() {
+    let validator = validator();
+    let text = |class: &str| {
+        let model = "{network: {dit: {num_classes: 10}}}";
+        format!("{{name: x, data: mnist, sde: edm, model: {model}, sample: {{class: {class}}}}}")
+    };
+    for class in ["~", "3", "Bag", "'7'", "[Bag, 3]", "[0]"] {
+        assert!(read(&text(class), &[]).is_ok(), "the program refuses {class}");
+        accepts(&validator, class, &text(class));
+    }
+    for class in ["[]", "-1", "2.5", "true", "{Bag: 1}", "[[0]]"] {
+        let message = read(&text(class), &[]).expect_err("it should be refused");
+        assert!(message.starts_with("some.yaml:1: sample.class"), "{message}");
+        assert!(!validator.is_valid(&as_json(&text(class))), "the schema accepts {class}");
+    }
 }
 
 /// What the program refuses for its spelling or its type, the editor underlines too.

@@ -95,7 +95,16 @@ fn objective(
     weighting: Arc<dyn Weighting>,
     prediction: Prediction,
 ) -> Objective {
-    Objective { sde: sde.clone(), time, strata: 1, weighting, prediction, sigma_data: SIGMA_DATA, seed: 5 }
+    Objective {
+        sde: sde.clone(),
+        time,
+        strata: 1,
+        weighting,
+        prediction,
+        sigma_data: SIGMA_DATA,
+        seed: 5,
+        gradient_checkpointing: false,
+    }
 }
 
 /// E‖D − x₀‖² w(t) is w(t) times the mean posterior variance; the error is Gaussian, so its standard error is known too.

@@ -48,7 +48,9 @@ impl Report {
             )
         })?;
         let _lock = run.lock()?;
-        let page = stage::report(&session.plan, &*model, &run, &session.terminal)?;
+        let of_class = session.model_of_class(&run)?;
+        let models = (&*model, of_class.as_deref().unwrap_or(&*model));
+        let page = stage::report(&session.plan, models, &run, &session.terminal)?;
         session.terminal.say(&format!("    report {}", page.display()));
         if self.shared.json {
             print_json(&json!({ "run": run.path(), "report": page }))?;

@@ -63,12 +63,14 @@ impl Run {
             Some(manifest) if session.is_learned() => plan.trained(&manifest)?,
             _ => session.model(None)?.0,
         };
-        let sampled = stage::sample(plan, &*model, Door::default().open(plan)?, &run.file("samples.npy"), terminal)?;
+        let of_class = session.model_of_class(run)?;
+        let (of_samples, ready) = (of_class.as_deref().unwrap_or(&*model), Door::default().open(plan)?);
+        let sampled = stage::sample(plan, of_samples, ready, &run.file("samples.npy"), terminal)?;
         let comparison = match &plan.spec.compare {
             Some(spec) => Some(compare::into(plan, spec, &*model, (run, &compare::Part::default()), terminal)?),
             None => None,
         };
-        let page = stage::report(plan, &*model, run, terminal)?;
+        let page = stage::report(plan, (&*model, of_samples), run, terminal)?;
         terminal.say(&format!("    report {}", page.display()));
         if self.shared.json {
             let summaries = comparison.map(|comparison| comparison.summaries());

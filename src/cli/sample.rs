@@ -46,7 +46,7 @@ impl Sample {
     /// Runs the verb.
     pub fn run(&self) -> Result<()> {
         let session = Session::new(&self.shared)?;
-        let (model, owner) = session.model(self.checkpoint.as_deref())?;
+        let (model, owner) = session.model_of_samples(self.checkpoint.as_deref())?;
         let door =
             Door { init: self.init.as_deref(), noise: self.noise.as_deref(), trajectory: self.trajectory.as_deref() };
         let ready = door.open(&session.plan)?;

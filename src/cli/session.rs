@@ -10,6 +10,7 @@ use super::{Precision, Shared};
 use crate::data::Library;
 use crate::error::{Error, Result};
 use crate::experiment::{Compute, Document, ModelSpec, Observer, Plan, RunDir};
+use crate::model::Condition;
 use crate::score::Model;
 use crate::tensor;
 use crate::threads::Workers;
@@ -148,8 +149,25 @@ impl Session {
         }
     }
 
-    /// The model to sample from, and the run that it belongs to; a model that needs no training belongs to none.
+    /// The model to compare, told all classes in turn, and the run that it belongs to; a model that needs no training belongs
+    /// to none.
     pub fn model(&self, checkpoint: Option<&Path>) -> Result<(Box<dyn Model>, Option<RunDir>)> {
+        self.model_on(checkpoint, self.plan.in_turn())
+    }
+
+    /// The same model, told what it is to draw samples of.
+    pub fn model_of_samples(&self, checkpoint: Option<&Path>) -> Result<(Box<dyn Model>, Option<RunDir>)> {
+        self.model_on(checkpoint, self.plan.asked())
+    }
+
+    /// The model of the samples of a run, where `sample.class` makes it another one than that which is compared.
+    pub fn model_of_class(&self, run: &RunDir) -> Result<Option<Box<dyn Model>>> {
+        let sample = &self.plan.spec.sample;
+        let manifest = run.chosen_checkpoint(sample.checkpoint).filter(|_| sample.class.is_some());
+        manifest.map(|manifest| self.plan.trained_on(&manifest, self.plan.asked())).transpose()
+    }
+
+    fn model_on(&self, checkpoint: Option<&Path>, condition: Condition) -> Result<(Box<dyn Model>, Option<RunDir>)> {
         if let (Some(word), Some(path)) = (self.plan.spec.model.word(), checkpoint) {
             let problem = format!("the experiment has `model: {word}`, which has none");
             let remedy = "leave --checkpoint away, or give `model` a network";
@@ -159,7 +177,7 @@ impl Session {
             return Ok((model, self.given.clone()));
         }
         if let Some(path) = checkpoint {
-            return Ok((self.plan.trained(&path.with_extension("json"))?, self.given.clone()));
+            return Ok((self.plan.trained_on(&path.with_extension("json"), condition)?, self.given.clone()));
         }
         let run = match (&self.given, &self.out) {
             (Some(given), _) => Some(given.clone()),
@@ -176,6 +194,6 @@ impl Session {
                 let problem = format!("no trained model of this experiment in {}", place.display());
                 Error::argument("experiment", problem, "train one first: ornstein train EXPERIMENT")
             })?;
-        Ok((self.plan.trained(&manifest)?, run))
+        Ok((self.plan.trained_on(&manifest, condition)?, run))
     }
 }

@@ -90,10 +90,14 @@ impl NetworkSpec {
             (NetworkSpec::Mlp(_), shape) => Err(Fault::new(
                 "mlp",
                 format!("an MLP takes points, and the data have the shape {shape:?}"),
-                "choose a network for images, such as unet",
+                "choose a network for images, such as unet or dit",
             )),
             (NetworkSpec::Unet(unet), _) => {
                 let network = unet.build(interface, seed, parameters).map_err(|fault| fault.under("unet"))?;
+                Ok(Box::new(network))
+            }
+            (NetworkSpec::Dit(dit), _) => {
+                let network = dit.build(interface, parameters).map_err(|fault| fault.under("dit"))?;
                 Ok(Box::new(network))
             }
         }
@@ -104,6 +108,7 @@ impl NetworkSpec {
         match self {
             NetworkSpec::Mlp(_) => false,
             NetworkSpec::Unet(unet) => unet.num_class_embeds.is_some(),
+            NetworkSpec::Dit(dit) => dit.num_classes.is_some(),
         }
     }
 
@@ -111,7 +116,15 @@ impl NetworkSpec {
     pub fn is_told_augmentations(&self) -> bool {
         match self {
             NetworkSpec::Mlp(_) => false,
-            NetworkSpec::Unet(_) => true,
+            NetworkSpec::Unet(_) | NetworkSpec::Dit(_) => true,
+        }
+    }
+
+    /// Whether it has blocks that training may compute twice.
+    pub fn can_recompute(&self) -> bool {
+        match self {
+            NetworkSpec::Mlp(_) => false,
+            NetworkSpec::Unet(_) | NetworkSpec::Dit(_) => true,
         }
     }
 }

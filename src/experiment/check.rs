@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::choices::{EmaSpec, GridSpec, MetricSpec, PredictorCorrector, Restart, SolverSpec};
+use super::choices::{EmaSpec, GridSpec, MetricSpec, NetworkSpec, PredictorCorrector, Restart, SolverSpec};
 use super::model_spec::ModelSpec;
 use super::spec::{CompareSpec, FLOOR, LearnedModel, SampleSpec, Spec, Which};
 use super::tree::short;
@@ -48,6 +48,7 @@ impl Settings for Spec {
                 "give `model` a network, write `model: empirical`, or choose a Gaussian or a mixture of Gaussians",
             ));
         }
+        self.check_network()?;
         under("sample", &self.sample)?;
         self.check_model_of_samples().map_err(|fault| fault.under("sample"))?;
         check_grid(&self.sample.grid, &*sde, self.sample.steps()).map_err(|fault| fault.under("sample.grid"))?;
@@ -111,6 +112,25 @@ fn check_grid(grid: &GridSpec, sde: &dyn Sde, steps: usize) -> Result<(), Fault>
 }
 
 impl Spec {
+    /// What is asked of the network it has to be able to do.
+    fn check_network(&self) -> Result<(), Fault> {
+        let network = match &self.model {
+            ModelSpec::Learned(model) => Some(&model.network),
+            _ => None,
+        };
+        if self.sample.class.is_some() && !network.is_some_and(NetworkSpec::is_told_classes) {
+            let remedy = "give the network `num_class_embeds` (unet) or `num_classes` (dit), or remove `class`";
+            return Err(Fault::new("sample.class", "this model is not told classes", remedy));
+        }
+        match (&self.train, network) {
+            (Some(train), Some(network)) if train.gradient_checkpointing && !network.can_recompute() => {
+                let problem = format!("{} has no blocks that could be computed again", network.name());
+                Err(Fault::new("train.gradient_checkpointing", problem, "remove it, or choose unet or dit"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// What `sample` asks of a trained model has to be there after `train`.
     fn check_model_of_samples(&self) -> Result<(), Fault> {
         let train = self.train.as_ref();
@@ -216,6 +236,7 @@ impl Settings for LearnedModel {
 impl Settings for SampleSpec {
     fn check(&self) -> Result<(), Fault> {
         at_least_one("count", self.count)?;
+        self.class.as_ref().map_or(Ok(()), |classes| under("class", classes))?;
         under("solver", &self.solver)?;
         under("grid", &self.grid)?;
         between("steps", self.steps(), (1, MOST_STEPS))?;

@@ -82,6 +82,8 @@ choice! {
         mlp => Mlp(model::Mlp),
         /// A U-Net, for images.
         unet => Unet(model::Unet),
+        /// A diffusion transformer, for images.
+        dit => Dit(model::Dit),
     }
 }
 

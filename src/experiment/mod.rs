@@ -4,6 +4,7 @@ mod build;
 mod check;
 mod choice;
 mod choices;
+mod class_spec;
 mod differences;
 mod document;
 mod forecast;
@@ -38,6 +39,7 @@ pub use choices::{
     CorrectorSpec, DataSpec, EmaSpec, GridMethodSpec, GridSpec, MetricSpec, NetworkSpec, OptimizerSpec,
     PredictorCorrector, Restart, ScheduleSpec, SdeSpec, SolverSpec, TimeSpec, WeightingSpec,
 };
+pub use class_spec::Classes;
 pub use document::Document;
 pub use forecast::{Forecast, Memory, Sampling, Training, forecast, mebibytes};
 pub use grid_search::{GridFound, GridSearch, default_error};

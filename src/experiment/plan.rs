@@ -72,6 +72,7 @@ impl Plan {
             // Data that the network is not made for are refused when it is built.
             let network = plan.build_network(Builder::without_values(plan.compute.device));
             plan.grain = network.map_or(GRAIN, |(network, _)| network.grain());
+            plan.check_classes()?;
         }
         for part in [Part::Training, Part::HeldOut] {
             let count = plan.measured(part, 0, LEAST_POINTS).size()[0];

@@ -1,6 +1,7 @@
 //! The typed form of an experiment file.
 
 use super::choices::{DataSpec, EmaSpec, GridSpec, MetricSpec, NetworkSpec, SdeSpec, SolverSpec};
+use super::class_spec::Classes;
 use super::model_spec::ModelSpec;
 use super::read::{Invalid, read};
 use super::train_spec::TrainSpec;
@@ -62,6 +63,9 @@ pub struct SampleSpec {
     /// How many samples.
     #[schemars(range(min = 1))]
     pub count: usize,
+    /// Which classes, in turn: one for all samples, or a list. Of networks that are told classes; all of them if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class: Option<Classes>,
     /// The solver.
     pub solver: SolverSpec,
     /// The times at which the solver stops.
@@ -188,6 +192,7 @@ impl Default for SampleSpec {
     fn default() -> Self {
         SampleSpec {
             count: 10_000,
+            class: None,
             solver: SolverSpec::Dpmpp2m(Default::default()),
             grid: GridSpec::Karras(Default::default()),
             steps: None,

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 use super::choices::EmaSpec;
 use super::model_spec::ModelSpec;
 use super::plan::Plan;
 use crate::data::{Examples, Part};
-use crate::error::Result;
+use crate::error::{Fault, Result};
 use crate::model::{Builder, Condition};
 use crate::rng::{Purpose, Stream};
 use crate::score::Model;
@@ -53,6 +53,7 @@ impl Plan {
             prediction: model.predict,
             sigma_data,
             seed: self.spec.seed,
+            gradient_checkpointing: train.gradient_checkpointing,
         };
         let learner = self.learner(train.uncertainty)?;
         Ok(Trainer::new(settings, objective, self.data().clone(), learner, self.compute.workers.clone()))
@@ -69,19 +70,45 @@ impl Plan {
         }
     }
 
-    /// What samples are conditioned on: a network that is told classes is told one after the other.
-    pub(super) fn asked(&self) -> Condition {
-        let classes = self.data().classes().len() as i64;
-        let label = self.told().classes.then(|| Tensor::arange(classes, (Kind::Int64, self.compute.device)));
-        Condition { label, ..Condition::default() }
+    /// What samples are conditioned on that stand for the data: a network that is told classes is told one after the other.
+    pub fn in_turn(&self) -> Condition {
+        self.of_classes((0..self.data().classes().len()).collect())
     }
 
-    /// The trained model of a checkpoint, with the averaged parameters that `sample.ema` asks for.
+    /// What the samples of `sample` are conditioned on: the classes that it names.
+    pub fn asked(&self) -> Condition {
+        match &self.spec.sample.class {
+            None => self.in_turn(),
+            Some(classes) => self.of_classes(classes.places(self.data().classes()).expect("the classes were checked")),
+        }
+    }
+
+    fn of_classes(&self, places: Vec<usize>) -> Condition {
+        let label = || {
+            let places: Vec<i64> = places.iter().map(|&place| place as i64).collect();
+            Tensor::from_slice(&places).to_device(self.compute.device)
+        };
+        Condition { label: self.told().classes.then(label), ..Condition::default() }
+    }
+
+    /// Whether the data have the classes that the network is told and that samples are drawn of.
+    pub(super) fn check_classes(&self) -> Result<(), Fault> {
+        let names = self.data().classes();
+        if self.told().classes && names.is_empty() {
+            let problem = "the network is told classes, and the data have none";
+            let remedy = "leave `num_class_embeds` (unet) or `num_classes` (dit) away, or choose data with classes";
+            return Err(Fault::new("model.network", problem, remedy));
+        }
+        let asked = self.spec.sample.class.as_ref().map(|classes| classes.places(names));
+        asked.transpose().map(drop).map_err(|fault| fault.under("sample.class"))
+    }
+
+    /// The trained model of a checkpoint, with the averaged parameters that `sample.ema` asks for, told all classes in turn.
     ///
     /// # Errors
     /// When the checkpoint cannot be read or is of another experiment.
     pub fn trained(&self, manifest: &Path) -> Result<Box<dyn Model>> {
-        self.trained_on(manifest, self.asked())
+        self.trained_on(manifest, self.in_turn())
     }
 
     /// The trained model of a checkpoint under a condition.

@@ -17,14 +17,17 @@ pub(super) struct Linear {
 pub(super) enum Start {
     /// Independent normal weights of variance 2/(fan_in + fan_out) (Glorot & Bengio 2010), and biases of zero.
     Glorot,
+    /// Independent normal weights of this standard deviation, and biases of zero.
+    Normal(f64),
     /// Zero: the last layer of a branch, which so begins as the identity (Ho et al. 2020, Dhariwal & Nichol 2021).
     Zero,
 }
 
 impl Start {
-    fn deviation(self, fan_in: i64, fan_out: i64) -> f64 {
+    pub(super) fn deviation(self, fan_in: i64, fan_out: i64) -> f64 {
         match self {
             Start::Glorot => (2.0 / (fan_in + fan_out) as f64).sqrt(),
+            Start::Normal(deviation) => deviation,
             Start::Zero => 0.0,
         }
     }
@@ -53,8 +56,9 @@ pub(super) struct Embedding {
 }
 
 impl Embedding {
-    pub(super) fn new(b: &mut Builder, name: &str, count: i64, width: i64) -> Self {
-        Embedding { weight: b.normal(format!("{name}.weight"), &[count, width], 1.0 / (width as f64).sqrt()) }
+    /// Independent normal entries of the given standard deviation.
+    pub(super) fn new(b: &mut Builder, name: &str, (count, width): (i64, i64), deviation: f64) -> Self {
+        Embedding { weight: b.normal(format!("{name}.weight"), &[count, width], deviation) }
     }
 
     /// indices `[B]` ↦ `[B, width]`.

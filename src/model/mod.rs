@@ -1,6 +1,7 @@
 //! Trained denoisers: a network, a prediction row around it, and the condition bound to it.
 
 mod condition;
+mod dit;
 mod embedding;
 mod layer;
 mod mlp;
@@ -9,9 +10,11 @@ mod parameters;
 mod precision;
 mod prediction;
 mod product;
+mod segment;
 mod unet;
 
 pub use condition::{Condition, Tokens};
+pub use dit::{Dit, DitNetwork};
 pub use embedding::Embedding;
 pub use mlp::{Mlp, MlpNetwork};
 pub use parameters::{Builder, Leaves, Parameters};
@@ -65,13 +68,15 @@ impl Interface {
     }
 }
 
-/// What is random in a forward pass of training, as a function of the example.
+/// What training asks of a forward pass: what is random in it, as a function of the example, and what it keeps.
 #[derive(Clone, Copy, Debug)]
 pub struct Training {
     /// The stream of masks.
     pub masks: Stream,
     /// The first example of the batch; masks of the next are those of the next examples.
     pub first: u64,
+    /// Whether blocks keep their inputs alone, and compute the rest again for the gradient (gradient checkpointing).
+    pub gradient_checkpointing: bool,
 }
 
 impl Training {
@@ -96,6 +101,11 @@ impl Training {
             if x.dim() == 4 { mask.view([size[0], size[2], size[3], size[1]]).permute([0, 3, 1, 2]) } else { mask };
         x * mask
     }
+}
+
+/// Whether a forward pass is one of training that keeps the inputs of blocks alone.
+fn recomputes(training: Option<&Training>) -> bool {
+    training.is_some_and(|training| training.gradient_checkpointing)
 }
 
 /// Something made of tensors that nobody writes to, for all threads.

@@ -34,6 +34,13 @@ impl Builder {
         self.entries.iter().map(|(_, value)| value.numel()).sum()
     }
 
+    /// What `make` makes, with the parameters of it.
+    pub fn noting<T>(&mut self, make: impl FnOnce(&mut Builder) -> T) -> (T, Vec<Tensor>) {
+        let first = self.entries.len();
+        let made = make(self);
+        (made, self.entries[first..].iter().map(|(_, value)| value.shallow_clone()).collect())
+    }
+
     /// The device on which the network lives.
     pub fn device(&self) -> Device {
         self.device

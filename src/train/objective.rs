@@ -28,6 +28,8 @@ pub struct Objective {
     pub sigma_data: f64,
     /// The seed of times and perturbations.
     pub seed: u64,
+    /// Whether the network keeps the inputs of its blocks alone for the gradient, and computes the rest again.
+    pub gradient_checkpointing: bool,
 }
 
 /// What a network is asked and should answer, for a batch.
@@ -61,7 +63,8 @@ impl Objective {
         condition: &Condition,
     ) -> Tensor {
         let Question { input, noise, target, weight } = self.ask(x0, first);
-        let training = Training { masks: Stream::new(self.seed, Purpose::Dropout), first };
+        let masks = Stream::new(self.seed, Purpose::Dropout);
+        let training = Training { masks, first, gradient_checkpointing: self.gradient_checkpointing };
         let error = (network.forward(&input, &noise, condition, Some(&training)) - target).square();
         match uncertainty {
             None => (error * weight).mean(Kind::Float),

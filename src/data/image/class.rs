@@ -31,7 +31,7 @@ impl Class {
     ///
     /// # Errors
     /// A class that is not there.
-    pub(super) fn place(&self, names: &[String]) -> Result<usize, Fault> {
+    pub fn place(&self, names: &[String]) -> Result<usize, Fault> {
         let (text, position) = match self {
             Class::Name(name) => (name.clone(), None),
             Class::Position(position) => (position.to_string(), Some(*position)),

@@ -102,12 +102,12 @@ impl Drawer<'_> {
         let choice = self.plan.sample_choice();
         let sampler = self.plan.sampler(&choice, spec.sample.steps(), spec.seed).expect("the experiment was checked");
         let init = prior(&*self.plan.sde, spec.seed, STRIPS, &self.plan.data().shape(), self.plan.options());
-        let states = sampler.trajectory(self.model, &init)?;
+        let states = sampler.trajectory(self.of_samples, &init)?;
         // Equally spaced, the first and the last among them.
         let last = states.len() - 1;
         let mut stops: Vec<usize> = (0..STOPS).map(|i| i * last / (STOPS - 1)).collect();
         stops.dedup();
-        let model = self.model.part(0, STRIPS as i64);
+        let model = self.of_samples.part(0, STRIPS as i64);
         let mut rows: Vec<ImageRow> = (0..STRIPS)
             .flat_map(|i| {
                 ["x", "x̂₀"].map(|what| ImageRow { label: format!("{what} of sample {}", i + 1), cells: Vec::new() })

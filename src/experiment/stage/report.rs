@@ -29,12 +29,18 @@ const POINTS: usize = 5_000;
 const PARTICLES: usize = 64;
 const NODES: usize = 64;
 
-/// Draws the figures of a run into `figures/` and writes `report.html`; returns the page's path.
+/// Draws the figures of a run into `figures/` and writes `report.html`; returns the page's path. The first model is the one
+/// that was compared, the second drew the samples.
 ///
 /// # Errors
 /// Files of the run that cannot be read, a disk that is full, an interrupt.
-pub fn report(plan: &Plan, model: &dyn Model, run: &RunDir, observer: &dyn Observer) -> Result<PathBuf> {
-    let drawer = Drawer { plan, model, folder: run.folder("figures")? };
+pub fn report(
+    plan: &Plan,
+    (model, of_samples): (&dyn Model, &dyn Model),
+    run: &RunDir,
+    observer: &dyn Observer,
+) -> Result<PathBuf> {
+    let drawer = Drawer { plan, model, of_samples, folder: run.folder("figures")? };
     let path = run.file("compare.csv");
     let comparison = if path.is_file() { Some(Comparison::read(&path)?) } else { None };
     let findings = comparison.as_ref().map(Findings::of);
@@ -74,6 +80,8 @@ pub fn report(plan: &Plan, model: &dyn Model, run: &RunDir, observer: &dyn Obser
 pub(super) struct Drawer<'a> {
     pub(super) plan: &'a Plan,
     pub(super) model: &'a dyn Model,
+    /// The model with which the samples were drawn.
+    pub(super) of_samples: &'a dyn Model,
     folder: PathBuf,
 }
 

@@ -4,8 +4,8 @@ use super::{TWO_MOONS, parse};
 use crate::experiment::locate::{Step, line};
 use crate::experiment::tree::Tree;
 use crate::experiment::{
-    CompareSpec, DataSpec, EmpiricalModel, Entry, GridSpec, LearnedModel, MetricSpec, ModelSpec, NetworkSpec, Noise,
-    PredictorCorrector, SampleSpec, SdeSpec, SolverSpec, Spec, TimeSpec, TrainSpec,
+    Classes, CompareSpec, DataSpec, EmpiricalModel, Entry, GridSpec, LearnedModel, MetricSpec, ModelSpec, NetworkSpec,
+    Noise, PredictorCorrector, SampleSpec, SdeSpec, SolverSpec, Spec, TimeSpec, TrainSpec,
 };
 use crate::{data, metric, model, sde, solve, train};
 use proptest::option;
@@ -161,8 +161,12 @@ fn model() -> impl Strategy<Value = ModelSpec> {
         let network = NetworkSpec::Mlp(model::Mlp { width, ..Default::default() });
         ModelSpec::Learned(LearnedModel { network, predict: model::Prediction::Velocity, sigma_data, precision })
     });
+    let transformer = (1usize..100, option::of(1usize..1000)).prop_map(|(depth, num_classes)| {
+        let network = NetworkSpec::Dit(model::Dit { depth, num_classes, ..Default::default() });
+        ModelSpec::Learned(LearnedModel { network, ..Default::default() })
+    });
     let empirical = (1usize..10_000).prop_map(|points| ModelSpec::Empirical(EmpiricalModel { points }));
-    prop_oneof![Just(ModelSpec::Exact), empirical, learned]
+    prop_oneof![Just(ModelSpec::Exact), empirical, learned, transformer]
 }
 
 fn training() -> impl Strategy<Value = TrainSpec> {
@@ -201,17 +205,20 @@ fn compare() -> impl Strategy<Value = CompareSpec> {
 
 fn spec() -> impl Strategy<Value = Spec> {
     let words = ("[a-z0-9][a-z0-9_-]{0,12}", option::of(any::<String>()), any::<u64>());
-    let sample = (solver(), grid(), any::<bool>()).prop_map(|(solver, (grid, steps), denoise)| SampleSpec {
-        solver,
-        grid,
-        steps: Some(steps),
-        denoise,
-        noise: Noise::Brownian,
-        ..Default::default()
+    let class = prop_oneof![".{1,8}".prop_map(data::Class::Name), (0usize..100).prop_map(data::Class::Position)];
+    let classes = option::of(prop::collection::vec(class, 1..4).prop_map(Classes));
+    let sample = (solver(), grid(), any::<bool>(), classes).prop_map(|(solver, (grid, steps), denoise, class)| {
+        SampleSpec { class, solver, grid, steps: Some(steps), denoise, noise: Noise::Brownian, ..Default::default() }
     });
     (words, data(), sde(), model(), training(), sample, option::of(compare())).prop_map(
-        |((name, description, seed), data, sde, model, train, sample, compare)| {
-            let train = matches!(model, ModelSpec::Learned(_)).then_some(train);
+        |((name, description, seed), data, sde, model, train, mut sample, compare)| {
+            let mut train = matches!(model, ModelSpec::Learned(_)).then_some(train);
+            match &model {
+                ModelSpec::Learned(model) if model.network.is_told_classes() => {
+                    train.as_mut().expect("a network").gradient_checkpointing = true;
+                }
+                _ => sample.class = None,
+            }
             let known = DataSpec::EightGaussians(Default::default());
             let data = if train.is_none() && data.without_files().ok().flatten().is_none_or(|data| data.law().is_none())
             {

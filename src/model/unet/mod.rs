@@ -41,16 +41,6 @@ struct Brief<'a> {
     training: Option<&'a Training>,
 }
 
-impl Brief<'_> {
-    /// x with a share of its numbers set to zero and the rest scaled up, in training.
-    fn dropout(&self, x: Tensor, share: f64, place: u32) -> Tensor {
-        match self.training {
-            Some(training) if share > 0.0 => training.dropout(&x, share, place),
-            _ => x,
-        }
-    }
-}
-
 /// The parameters of a [`Unet`].
 #[derive(Debug)]
 pub struct UnetNetwork(Arc<Frozen<Parts>>);
@@ -111,8 +101,9 @@ impl Unet {
         let conv_in = Conv2d::new(b, "conv_in", (input, first), 3, Start::Glorot);
         let time = [("time_embedding.linear_1", features), ("time_embedding.linear_2", embedding)]
             .map(|(name, from)| Linear::new(b, name, from, embedding, Start::Glorot));
-        let class_embedding =
-            self.num_class_embeds.map(|count| Embedding::new(b, "class_embedding", count as i64, embedding));
+        let class_embedding = self.num_class_embeds.map(|count| {
+            Embedding::new(b, "class_embedding", (count as i64, embedding), 1.0 / (embedding as f64).sqrt())
+        });
         let augment_embedding = (interface.augmentations > 0).then(|| {
             let from = interface.augmentations as i64;
             Linear::without_bias(b, "augment_embedding", from, embedding, Start::Glorot)
@@ -203,7 +194,7 @@ impl Parts {
         let (before, attention, after) = &self.middle;
         h = before.forward(&h, &brief);
         if let Some(attention) = attention {
-            h = attention.forward(&h);
+            h = attention.forward(&h, &brief);
         }
         h = after.forward(&h, &brief);
         let mut out = None;

@@ -122,7 +122,7 @@ impl Down {
         for (i, resnet) in self.blocks.resnets.iter().enumerate() {
             h = resnet.forward(&h, brief);
             if let Some(attention) = self.blocks.attentions.get(i) {
-                h = attention.forward(&h);
+                h = attention.forward(&h, brief);
             }
             kept.push(h.shallow_clone());
         }
@@ -201,11 +201,11 @@ impl Up {
             let other = kept.pop().expect("the way down has kept one state for each block");
             h = resnet.forward(&Tensor::cat(&[h, other], 1), brief);
             if every {
-                h = self.blocks.attentions[i].forward(&h);
+                h = self.blocks.attentions[i].forward(&h, brief);
             }
         }
         if let (false, Some(attention)) = (every, self.blocks.attentions.first()) {
-            h = attention.forward(&h);
+            h = attention.forward(&h, brief);
         }
         *image = image.take().map(|image| Resample::FirUp.apply(&image));
         if let Some((norm, conv)) = &self.to_image {

@@ -117,7 +117,7 @@ fn dropout_belongs_to_the_example() {
     let noise = Tensor::from_slice(&[0.1f32; 4]);
     let masks = Stream::new(0, Purpose::Dropout);
     let run = |first: i64, count: i64| {
-        let training = Training { masks, first: 100 + first as u64 };
+        let training = Training { masks, first: 100 + first as u64, gradient_checkpointing: false };
         let part = |t: &Tensor| t.narrow(0, first, count);
         network.forward(&part(&x), &part(&noise), &Condition::default(), Some(&training))
     };
@@ -127,11 +127,46 @@ fn dropout_belongs_to_the_example() {
     let plain = network.forward(&x, &noise, &Condition::default(), None);
     assert!((&all - plain).abs().max().double_value(&[]) > 1e-3);
     let ones = Tensor::ones([8, 4, 32, 32], (Kind::Float, Device::Cpu));
-    let dropped = Training { masks, first: 0 }.dropout(&ones, 0.3, 5);
+    let dropped = Training { masks, first: 0, gradient_checkpointing: false }.dropout(&ones, 0.3, 5);
     let n = ones.numel() as f64;
     let share = dropped.eq(0.0).to_kind(Kind::Double).mean(Kind::Double).double_value(&[]);
     assert!((share - 0.3).abs() < 4.0 * (0.3 * 0.7 / n).sqrt(), "{share}");
     assert!((dropped.max().double_value(&[]) - 1.0 / 0.7).abs() < 1e-6);
+}
+
+/// Branches that are computed twice, masks included, have the gradients that they would have anyway, to the last bit.
+#[test]
+fn gradients_without_activations_are_the_same() {
+    use {DownBlock::*, UpBlock::*};
+    let adm = Unet {
+        down_block_types: vec![ResnetDownsampleBlock2D, AttnDownBlock2D, DownBlock2D],
+        up_block_types: vec![UpBlock2D, AttnUpBlock2D, ResnetUpsampleBlock2D],
+        resnet_time_scale_shift: TimeScaleShift::ScaleShift,
+        dropout: 0.2,
+        ..small()
+    };
+    let ncsnpp = Unet {
+        down_block_types: vec![SkipDownBlock2D; 3],
+        up_block_types: vec![SkipUpBlock2D; 3],
+        norm_num_groups: None,
+        ..small()
+    };
+    for config in [Unet { num_class_embeds: Some(3), ..small() }, adm, ncsnpp] {
+        let interface = Interface { classes: 3, ..Interface::of_shape(&[1, 8, 8]) };
+        let mut builder = Builder::new(1, Device::Cpu);
+        let network = config.build(&interface, 0, &mut builder).expect("a network for these images");
+        let parameters = builder.finish();
+        let mut flat = parameters.flat();
+        tch::no_grad(|| flat += draw(9, &[flat.numel() as i64]) * 0.05);
+        let (x, noise) = (draw(2, &[4, 1, 8, 8]), Tensor::from_slice(&[0.1f32, 0.2, 0.3, 0.4]));
+        let condition = Condition { label: Some(Tensor::from_slice(&[0i64, 1, 2, 1])), ..Condition::default() };
+        let run = |gradient_checkpointing: bool| {
+            let training = Training { masks: Stream::new(0, Purpose::Dropout), first: 7, gradient_checkpointing };
+            let loss = network.forward(&x, &noise, &condition, Some(&training)).square().mean(Kind::Float);
+            (loss.double_value(&[]), parameters.leaves().gradient(&loss))
+        };
+        assert!(run(true) == run(false), "{config:?}");
+    }
 }
 
 /// A network starts as zero, so that the denoiser starts as its skip connection, and it learns from there.
