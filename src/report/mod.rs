@@ -53,6 +53,7 @@ pub use axis::Scale;
 pub use canvas::Canvas;
 pub use convergence::{ConvergencePanel, ConvergencePanels, ConvergenceSeries};
 pub use figure::{Figure, Rendered, render, save};
+pub use front::Better;
 pub use grids::{GridRow, TimeGrids};
 pub use html::{Block, Page, Section};
 pub use image_grid::{ImageCell, ImageGrid, ImageRow};

@@ -244,7 +244,7 @@ fn odd_orders_are_drawn() {
 #[test]
 fn odd_intervals_and_fronts_are_drawn() {
     let mut curves = quality(3, &[(5.0, 0.5, 0.05), (50.0, 0.1, 0.02), (500.0, -0.01, 0.02)], Some((0.02, 0.005)));
-    curves.front = true;
+    curves.front = Some(Better::Less);
     let ends = [(0.4, 0.9), (-0.1, 1e9), (NAN, INF)];
     for series in &mut curves.series {
         for (point, (low, high)) in series.points.iter_mut().zip(ends) {
@@ -253,9 +253,15 @@ fn odd_intervals_and_fronts_are_drawn() {
     }
     check("odd-intervals-bands", &curves);
     check("odd-intervals-bars", &QualityCurves { bands: false, ..curves });
-    check("odd-front-none", &QualityCurves { front: true, ..QualityCurves::default() });
+    check("odd-front-none", &QualityCurves { front: Some(Better::More), ..QualityCurves::default() });
     let negative = quality(2, &[(5.0, -0.1, 0.2)], None);
-    check("odd-front-negative", &QualityCurves { front: true, ..negative });
+    check("odd-front-negative", &QualityCurves { front: Some(Better::Less), ..negative.clone() });
+    let linear = QualityCurves { scale: Scale::Linear, front: Some(Better::More), ..negative };
+    check("odd-front-linear", &linear);
+    let shares = [(5.0, 0.0, 0.01), (20.0, 0.62, 0.02), (80.0, 0.87, 0.02), (320.0, NAN, 0.1)];
+    let shares =
+        QualityCurves { scale: Scale::Linear, front: Some(Better::More), ..quality(2, &shares, Some((0.9, 0.01))) };
+    assert!(check("ordinary-shares", &shares) > 0.03);
 }
 
 #[test]
