@@ -135,7 +135,9 @@ impl Contrast {
     fn text(&self) -> String {
         if self.1 == Better::More {
             let difference = self.0.paired.difference;
-            return format!("{}{}", if difference < 0.0 { "−" } else { "+" }, number(difference.abs()));
+            // Two digits are as many as a ratio has.
+            let decimals = (1.0 - difference.abs().log10().floor()).clamp(0.0, 6.0) as usize;
+            return format!("{}{:.decimals$}", if difference < 0.0 { "−" } else { "+" }, difference.abs());
         }
         let Some((ratio, _)) = self.0.paired.ratio else {
             return if self.0.paired.difference < 0.0 { "&lt;".into() } else { "&gt;".into() };

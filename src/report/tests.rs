@@ -242,6 +242,36 @@ fn odd_orders_are_drawn() {
 }
 
 #[test]
+fn classes_and_distances_are_drawn() {
+    let row = |label: &str, shares: [f64; 2], high: f64| ClassRow {
+        label: label.into(),
+        shares,
+        intervals: shares.map(|share| Some(Interval { low: 0.8 * share, high: share + high })),
+    };
+    let classes = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Ankle boot"];
+    let rows = (0..5).map(|i| row(classes[i], [0.2, 0.1 + 0.2 * noise(i)], 0.05)).collect();
+    assert!(check("ordinary-classes", &ClassShares { rows, ..ClassShares::default() }) > 0.03);
+    check("odd-classes-none", &ClassShares::default());
+    let odd = vec![row(ODD_NAME, [NAN, INF], NAN), row("", [1e300, -1.0], INF), ClassRow::default()];
+    check("odd-classes", &ClassShares { rows: odd, title: ODD_NAME.into(), ..ClassShares::default() });
+
+    let normal = |i: usize| (0..12).map(|draw| noise(12 * i + draw)).sum::<f64>() - 6.0;
+    let figure = |held_out: Vec<f64>, samples: Vec<f64>, at: f64| NearestDistances {
+        held_out,
+        samples,
+        threshold: Some((at, "1 in 20 held-out images is nearer".into())),
+        ..NearestDistances::default()
+    };
+    let far = (0..1000).map(|i| 40.0 + 8.0 * normal(i)).collect();
+    let near = (0..64).map(|i| if i % 4 == 0 { 1.0 } else { 36.0 + 7.0 * normal(2000 + i) }).collect();
+    assert!(check("ordinary-distances", &figure(far, near, 27.0)) > 0.05);
+    check("odd-distances-none", &NearestDistances::default());
+    check("odd-distances-zero", &figure(vec![0.0; 9], vec![0.0], 0.0));
+    check("odd-distances", &figure(vec![NAN, INF, -1.0, 1e300], vec![1e-300, 5.0, 5.0], NAN));
+    check("odd-distances-one", &figure(vec![], vec![3.0], 1e9));
+}
+
+#[test]
 fn odd_intervals_and_fronts_are_drawn() {
     let mut curves = quality(3, &[(5.0, 0.5, 0.05), (50.0, 0.1, 0.02), (500.0, -0.01, 0.02)], Some((0.02, 0.005)));
     curves.front = Some(Better::Less);
