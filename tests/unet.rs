@@ -221,6 +221,10 @@ fn what_does_not_fit_is_refused() {
         "drawn.yaml:12: compare.metrics[0]: memorisation needs images that are held out; hold some out, as with \
          `validation: 0.1`, or leave the metric out",
     );
+    let part = ["--set", "compare.metrics=[{memorisation: {points: 100}}]", "--json"];
+    let checked = place.run(&[&["check", "drawn.yaml", "--data", &folder], &part[..]].concat()).ok().json();
+    let warnings = checked["warnings"].to_string();
+    assert!(warnings.contains("memorisation: it looks through 100 of 160 training images"), "{warnings}");
     // Without labels there is nothing to train a classifier on, which is said before the network is trained.
     let images = "data={idx: {images: fashion-mnist/t10k-images-idx3-ubyte.gz}}";
     let settings =
