@@ -100,21 +100,62 @@ fn distances_are_measured_on_features() {
     let features = |seed: &str, output: &str| {
         let settings = ["--seed", seed, "--classifier", classifier, "--output", output, "-q", "--json"];
         let outcome = place.run(&[&["features", "drawn.yaml", "--data", &folder], &settings[..]].concat()).ok();
-        outcome.json()["hash"].as_str().expect("a hash").to_owned()
+        let trained = outcome.json();
+        let accuracy = trained["accuracy"]["value"].as_f64().expect("a share");
+        (trained["hash"].as_str().expect("a hash").to_owned(), accuracy)
     };
     let (one, other) = (features("0", "one"), features("1", "other"));
-    assert_ne!(one, other);
-    let metrics = ["--set", "compare.metrics=[frechet_distance, kernel_distance]"];
+    assert_ne!(one.0, other.0);
+    let all = [
+        "frechet_distance",
+        "kernel_distance",
+        "precision",
+        "recall",
+        "density",
+        "coverage",
+        "class_accuracy",
+        "class_balance",
+        "inception_score",
+        "memorisation",
+    ];
+    let metrics = format!("compare.metrics=[{}]", all.join(", "));
+    let metrics = ["--set", &metrics];
     let named = ["--set", "compare.features=one"];
     place.run(&[&["run", "drawn.yaml", "--data", &folder, "--out", "run", "-q"], &metrics[..], &named].concat()).ok();
     let table = place.text("run/compare.csv");
-    for metric in ["frechet_distance", "kernel_distance"] {
+    for metric in all {
         // Two solvers at two budgets, and data against data, in two repeats.
-        assert_eq!(table.lines().filter(|line| line.contains(metric)).count(), 10, "{table}");
+        let lines = || table.lines().filter(|line| line.split(',').nth(6) == Some(metric));
+        assert_eq!(lines().count(), 10, "{table}");
+        for line in lines() {
+            let [value, error] = [7, 8].map(|column| line.split(',').nth(column).map(str::parse::<f64>));
+            assert!(
+                matches!((value, error), (Some(Ok(value)), Some(Ok(error))) if value.is_finite() && error >= 0.0),
+                "{line}"
+            );
+        }
     }
+    let floor = |metric: &str| -> f64 {
+        let mine = |line: &&str| line.starts_with("data,") && line.split(',').nth(6) == Some(metric);
+        table.lines().filter(mine).map(|line| line.split(',').nth(7).unwrap().parse::<f64>().unwrap() / 2.0).sum()
+    };
+    // Held-out images are as near to training images as held-out images are, and training images would be at none.
+    assert!(floor("memorisation") < 0.3, "{}", floor("memorisation"));
+    // The best that the samples can reach is what the classifier gets right of images that it has not seen.
+    let accuracy = one.1;
+    assert!((floor("class_accuracy") - accuracy).abs() < 0.3, "{} {accuracy}", floor("class_accuracy"));
+    // What was measured is not measured again, of all metrics or of some; the seconds tell.
+    let again = ["compare", "run", "--data", &folder, "-q"];
+    place.run(&[&again[..], &metrics, &named].concat()).ok();
+    assert_eq!(place.text("run/compare.csv"), table);
+    place.run(&[&again[..], &["--set", "compare.metrics=[memorisation, recall]"], &named].concat()).ok();
+    let some: Vec<String> = place.text("run/compare.csv").lines().skip(1).map(str::to_owned).collect();
+    assert!(some.len() == 20 && some.iter().all(|line| table.contains(line.as_str())), "{some:?}");
+    place.run(&[&again[..], &metrics, &named].concat()).ok();
     let page = place.text("run/report.html");
-    assert!(page.contains("Features of images are those of a classifier") && page.contains(&one[..12]));
+    assert!(page.contains("Features of images are those of a classifier") && page.contains(&one.0[..12]));
     assert!(page.contains("FD (features)"));
+    assert!(page.contains("row − column") && page.contains("held-out images in their place"));
     // Numbers on other features are others, and are not taken for the same.
     let named = ["--set", "compare.features=other"];
     place.run(&[&["compare", "run", "--data", &folder, "-q"], &metrics[..], &named].concat()).ok();
@@ -161,6 +202,43 @@ fn what_does_not_fit_is_refused() {
     let lost = ["--set", "compare.metrics=[frechet_distance]", "--set", "compare.features=nowhere", "-q"];
     let said = silent_refusal(&place, &[&["run", "drawn.yaml", "--data", &folder], &lost[..]].concat());
     assert!(said.starts_with("error: nowhere: there is no such file; give the path of a TorchScript file"), "{said}");
+    // A network that is no classifier, or not of these data, cannot say what classes samples are of.
+    let remedy = "name a classifier of the data (`ornstein features`), or leave the metric out";
+    for (metric, network, lacks) in [
+        ("class_balance", "moments", "moments gives no logits"),
+        ("class_accuracy", "plain", "plain knows 3 classes, the data 10"),
+    ] {
+        let settings = [format!("compare.metrics=[mmd, {metric}]"), format!("compare.features={folder}/{network}.pt")];
+        let [metrics, features] = settings.each_ref().map(|setting| ["--set", setting]);
+        let run = ["run", "drawn.yaml", "--data", &folder, "-q"];
+        let said = silent_refusal(&place, &[&run[..], &metrics, &features].concat());
+        assert_eq!(said.trim_end(), format!("error: features: {metric} needs a classifier, and {lacks}; {remedy}"));
+    }
+    let refused = |settings: &[&str], message: &str| {
+        let settings: Vec<&str> = settings.iter().flat_map(|setting| ["--set", setting]).collect();
+        refuses(&place, &[&["check", "drawn.yaml", "--data", &folder], &settings[..]].concat(), message);
+    };
+    refused(
+        &["compare.metrics=[class_accuracy]", "model.network.unet.num_class_embeds=null"],
+        "drawn.yaml:12: compare.metrics[0]: class_accuracy needs a network that is told classes; give the network classes, \
+         as `num_class_embeds: 10` of a U-Net, or write class_balance",
+    );
+    let images = "data={idx: {images: fashion-mnist/t10k-images-idx3-ubyte.gz, labels: fashion-mnist/t10k-labels-idx1-ubyte.gz}}";
+    refused(
+        &["compare.metrics=[memorisation]", images],
+        "drawn.yaml:12: compare.metrics[0]: memorisation needs images that are held out; hold some out, as with \
+         `validation: 0.1`, or leave the metric out",
+    );
+    let part = ["--set", "compare.metrics=[{memorisation: {points: 100}}]", "--json"];
+    let checked = place.run(&[&["check", "drawn.yaml", "--data", &folder], &part[..]].concat()).ok().json();
+    let warnings = checked["warnings"].to_string();
+    assert!(warnings.contains("memorisation: it looks through 100 of 160 training images"), "{warnings}");
+    // Without labels there is nothing to train a classifier on, which is said before the network is trained.
+    let images = "data={idx: {images: fashion-mnist/t10k-images-idx3-ubyte.gz}}";
+    let settings =
+        ["--set", images, "--set", "compare.metrics=[precision]", "--set", "model.network.unet.num_class_embeds=null"];
+    let said = silent_refusal(&place, &[&["run", "drawn.yaml", "--data", &folder, "-q"], &settings[..]].concat());
+    assert!(said.starts_with("error: data: these data have no classes to learn features from"), "{said}");
 }
 
 /// A batch that does not fit into memory ends with a sentence; samples that were there stay.

@@ -8,7 +8,7 @@ use super::choices::{
 };
 use crate::data::{Dataset, Library, Toy};
 use crate::error::Fault;
-use crate::metric::Metric;
+use crate::metric::{Fidelity, Measure, Metric};
 use crate::model::{Builder, Interface, Network};
 use crate::sde::Sde;
 use crate::solve::{About, Corrector, Grid, Method, Recipe};
@@ -275,6 +275,14 @@ impl MetricSpec {
             MetricSpec::TrajectoryError(metric) => Box::new(metric),
             MetricSpec::FrechetDistance(metric) => Box::new(metric),
             MetricSpec::KernelDistance(metric) => Box::new(metric),
+            MetricSpec::Precision(balls) => Box::new(Fidelity { measure: Measure::Precision, balls }),
+            MetricSpec::Recall(balls) => Box::new(Fidelity { measure: Measure::Recall, balls }),
+            MetricSpec::Density(balls) => Box::new(Fidelity { measure: Measure::Density, balls }),
+            MetricSpec::Coverage(balls) => Box::new(Fidelity { measure: Measure::Coverage, balls }),
+            MetricSpec::ClassAccuracy(metric) => Box::new(metric),
+            MetricSpec::ClassBalance(metric) => Box::new(metric),
+            MetricSpec::InceptionScore(metric) => Box::new(metric),
+            MetricSpec::Memorisation(metric) => Box::new(metric),
         }
     }
 }

@@ -326,6 +326,22 @@ choice! {
         frechet_distance => FrechetDistance(metric::FrechetDistance),
         /// The kernel distance of the features of images, which is unbiased.
         kernel_distance => KernelDistance(metric::KernelDistance),
+        /// The share of samples that look like data, by features of images.
+        precision => Precision(metric::Balls),
+        /// The share of data that samples could look like, by features of images.
+        recall => Recall(metric::Balls),
+        /// How densely data lie where samples are, by features of images: precision that outliers do not raise.
+        density => Density(metric::Balls),
+        /// The share of data with a sample beside them, by features of images: recall that outliers do not raise.
+        coverage => Coverage(metric::Balls),
+        /// How often a classifier of the data takes a sample for the class that was asked for.
+        class_accuracy => ClassAccuracy(metric::ClassAccuracy),
+        /// How far the shares of the classes among samples are from those among data, to a classifier.
+        class_balance => ClassBalance(metric::ClassBalance),
+        /// How clear and how varied samples are to a classifier: the Inception Score where that is Inception-v3.
+        inception_score => InceptionScore(metric::InceptionScore),
+        /// The share of samples that are nearer to a training image than one held-out image in twenty is.
+        memorisation => Memorisation(metric::Memorisation),
     }
 }
 

@@ -146,7 +146,7 @@ impl GridSearch<'_> {
             Some(Need::Laws { .. }) if self.plan.spec.model != super::ModelSpec::Exact => {
                 wrong("it needs the exact score, `model: exact`")
             }
-            Some(Need::Features) => wrong("grids are searched without features of images"),
+            Some(need) if need.is_of_images() => wrong("grids are searched without features of images"),
             _ => Ok(()),
         }
     }

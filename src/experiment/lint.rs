@@ -50,6 +50,10 @@ pub fn lint(plan: &Plan) -> Vec<String> {
 /// Metrics that look at fewer points than are drawn, or at fewer solvers than are compared.
 fn lint_metrics(plan: &Plan, compare: &CompareSpec) -> Vec<String> {
     let count = compare.count.unwrap_or(plan.spec.sample.count);
+    let seen = match &plan.spec.model {
+        ModelSpec::Empirical(model) => Some(model.points),
+        _ => plan.data().rows(Part::Training),
+    };
     let mut warnings = Vec::new();
     for metric in &compare.metrics {
         match metric {
@@ -57,6 +61,13 @@ fn lint_metrics(plan: &Plan, compare: &CompareSpec) -> Vec<String> {
                 "optimal_transport: it compares {} of {count} points; lower compare.count to let it see all",
                 settings.points
             )),
+            MetricSpec::Memorisation(settings) if seen.is_some_and(|seen| settings.points < seen) => {
+                warnings.push(format!(
+                    "memorisation: it looks through {} of {} training images, and sees copies of those alone; raise its points",
+                    settings.points,
+                    seen.unwrap_or_default()
+                ));
+            }
             MetricSpec::TrajectoryError(_) => {
                 let noisy: Vec<String> = compare
                     .entries

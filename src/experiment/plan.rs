@@ -12,9 +12,9 @@ use super::hash::digest;
 use super::model_spec::ModelSpec;
 use super::spec::{Entry, LearnedModel, Noise, Spec};
 use super::train_spec::TrainSpec;
+use super::truth::told_of_images;
 use crate::data::{Dataset, Library, Part};
 use crate::error::{Error, Fault, Result};
-use crate::metric::Need;
 use crate::model::{Builder, Condition, Interface, Network, Parameters, Trained};
 use crate::rng::{Purpose, Stream};
 use crate::score::empirical::Empirical;
@@ -85,13 +85,7 @@ impl Plan {
                 return Err(Fault::new(key, problem, remedy));
             }
         }
-        for (i, metric) in plan.spec.compare.iter().flat_map(|compare| compare.metrics.iter().enumerate()) {
-            if metric.build().needs() == Some(Need::Features) && plan.data().shape().len() != 3 {
-                let problem = format!("{} needs images, and {} has none", metric.name(), plan.spec.data.name());
-                let remedy = "choose fashion_mnist, mnist, cifar10, idx, images or image_array";
-                return Err(Fault::new(format!("compare.metrics[{i}]"), problem, remedy));
-            }
-        }
+        told_of_images(&plan)?;
         Ok(plan)
     }
 

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use ndarray::Array2;
 use tch::{Device, Kind, Tensor};
 
+use super::check::LEAST_POINTS;
 use super::model_spec::ModelSpec;
 use super::plan::Plan;
-use crate::data::Dataset;
-use crate::error::Result;
-use crate::metric::{Diagonal, Mode, Start, Target, Truth};
+use crate::data::{Dataset, Part};
+use crate::error::{Fault, Result};
+use crate::metric::{Diagonal, Mode, Need, Start, Target, Truth};
 use crate::order::{Axes, output};
 use crate::score::Model;
 use crate::score::exact::{Component, Exact};
@@ -131,6 +132,34 @@ pub fn laws(
         Target::Data => data,
     };
     Ok(Some([made, wanted].map(|Axes { mean, deviation }| Diagonal { mean, deviation })))
+}
+
+/// That data and model have what metrics of images ask for.
+///
+/// # Errors
+/// The first metric that asks for what there is not.
+pub fn told_of_images(plan: &Plan) -> Result<(), Fault> {
+    let data = plan.data();
+    for (i, metric) in plan.spec.compare.iter().flat_map(|compare| compare.metrics.iter().enumerate()) {
+        let Some(need) = metric.build().needs().filter(|need| need.is_of_images()) else { continue };
+        let (what, remedy) = match need {
+            _ if data.shape().len() != 3 => (
+                format!("images, and {} has none", plan.spec.data.name()),
+                "choose fashion_mnist, mnist, cifar10, idx, images or image_array",
+            ),
+            Need::Asked if !plan.told().classes => (
+                "a network that is told classes".to_owned(),
+                "give the network classes, as `num_class_embeds: 10` of a U-Net, or write class_balance",
+            ),
+            Need::Training { .. } if data.rows(Part::HeldOut).unwrap_or(0) < LEAST_POINTS => (
+                "images that are held out".to_owned(),
+                "hold some out, as with `validation: 0.1`, or leave the metric out",
+            ),
+            _ => continue,
+        };
+        return Err(Fault::new(format!("compare.metrics[{i}]"), format!("{} needs {what}", metric.name()), remedy));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -64,6 +64,10 @@ impl Features for ImageClassifier {
         self.card.settings.network.features()
     }
 
+    fn classes(&self) -> usize {
+        self.card.classes.len()
+    }
+
     fn hash(&self) -> &str {
         &self.card.hash
     }

@@ -38,6 +38,9 @@ pub trait Features: Debug + Send {
     /// F, the length of a vector.
     fn dim(&self) -> usize;
 
+    /// K, the number of logits; 0 of a network that is no classifier.
+    fn classes(&self) -> usize;
+
     /// The SHA-256 of all that determines them, 64 hexadecimal digits.
     fn hash(&self) -> &str;
 

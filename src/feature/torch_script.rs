@@ -27,6 +27,7 @@ pub struct TorchScript {
     path: PathBuf,
     name: String,
     dim: usize,
+    classes: usize,
     hash: String,
     call: Call,
 }
@@ -78,6 +79,7 @@ impl TorchScript {
             path: path.to_owned(),
             name: stem,
             dim: 0,
+            classes: 0,
             hash,
             call: Call::ReturnFeatures,
         };
@@ -96,7 +98,9 @@ impl TorchScript {
             }
         }
         let answer = answer?;
-        found.dim = found.activations(answer, 2)?.features.size()[1] as usize;
+        let Activations { features, logits } = found.activations(answer, 2)?;
+        found.dim = features.size()[1] as usize;
+        found.classes = logits.map_or(0, |logits| logits.size()[1] as usize);
         Ok(found)
     }
 
@@ -157,6 +161,10 @@ impl Features for TorchScript {
 
     fn dim(&self) -> usize {
         self.dim
+    }
+
+    fn classes(&self) -> usize {
+        self.classes
     }
 
     fn hash(&self) -> &str {
@@ -239,7 +247,7 @@ mod tests {
             let found = extract(&network, &images(channels, [0.2, -2.0]), &workers, &|_| Ok(())).expect("features");
             assert_eq!(found.features.row(0).to_vec(), [153.0, 153.0, 153.0, 23_409.0, 23_409.0, 23_409.0]);
             assert_eq!(found.features.row(1).to_vec(), [0.0; 6]);
-            assert!(found.logits.is_none());
+            assert!(found.logits.is_none() && network.classes() == 0);
         }
     }
 
@@ -256,7 +264,7 @@ mod tests {
     #[test]
     fn a_module_without_a_flag_may_give_logits() {
         let network = TorchScript::open(&fixture("plain.pt"), &[1, 6, 5]).expect("a network");
-        assert_eq!(network.call, Call::Images);
+        assert_eq!((network.call, network.classes()), (Call::Images, 3));
         let workers = Workers::new(1).expect("threads");
         let found = extract(&network, &images(1, [1.0, 0.2]), &workers, &|_| Ok(())).expect("features");
         assert_eq!(found.features.column(0).to_vec(), [255.0, 153.0]);

@@ -8,25 +8,31 @@ use serde::{Deserialize, Serialize};
 
 use super::neighbors::{Candidates, nearest};
 use super::pairwise::Cloud;
-use super::{Best, Estimate, Metric, Question};
+use super::{Best, Estimate, Metric, Need, Question};
 use crate::error::{Fault, Settings, between};
 
-/// One of the four measures of [`Fidelities`].
+/// One of the four measures of [`Fidelities`], which are worked out together.
 ///
 /// Time O((N + M)² F), memory O((N + M) (F + k)).
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Fidelity {
     /// Which one.
     pub measure: Measure,
+    /// Whose balls it looks at.
+    pub balls: Balls,
+}
+
+/// How far the balls around points reach: to the `neighbors`-th nearest point of the same sample.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Balls {
     /// The number k of neighbours.
     #[schemars(range(min = 1, max = 1000))]
     pub neighbors: usize,
 }
 
 /// A measure of fidelity or of diversity.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Measure {
     /// The share of samples within the data's support.
     #[default]
@@ -39,13 +45,13 @@ pub enum Measure {
     Coverage,
 }
 
-impl Default for Fidelity {
+impl Default for Balls {
     fn default() -> Self {
-        Fidelity { measure: Measure::default(), neighbors: 5 }
+        Balls { neighbors: 5 }
     }
 }
 
-impl Settings for Fidelity {
+impl Settings for Balls {
     fn check(&self) -> Result<(), Fault> {
         between("neighbors", self.neighbors, (1, 1000))
     }
@@ -74,12 +80,18 @@ impl Metric for Fidelity {
         Best::Most
     }
 
+    fn needs(&self) -> Option<Need> {
+        Some(Need::Features)
+    }
+
     fn least(&self) -> usize {
-        self.neighbors + 1
+        self.balls.neighbors + 1
     }
 
     fn estimate(&self, question: &Question) -> Estimate {
-        let all = Fidelities::of(question.x, question.data, self.neighbors);
+        let k = self.balls.neighbors;
+        let find = || Fidelities::of(question.x, question.data, k);
+        let all = question.shared.map_or_else(find, |shared| shared.fidelities(k, find));
         match self.measure {
             Measure::Precision => all.precision,
             Measure::Recall => all.recall,
@@ -248,6 +260,7 @@ mod tests {
     use approx::assert_relative_eq;
     use ndarray::{Array2, arr2};
 
+    use super::super::Shared;
     use super::super::tests::{Calibration, gaussian};
     use super::*;
 
@@ -272,9 +285,17 @@ mod tests {
             (Measure::Density, found.density),
             (Measure::Coverage, found.coverage),
         ] {
-            let metric = Fidelity { measure, neighbors: 1 };
+            let metric = Fidelity { measure, balls: Balls { neighbors: 1 } };
             assert_eq!(metric.distance(x.view(), y.view()), estimate);
         }
+        // What is shared is worked out for each number of neighbours, and once.
+        let shared = Shared::default();
+        let question = Question { shared: Some(&shared), ..Question::new(x.view(), y.view()) };
+        let coverage =
+            |neighbors| Fidelity { measure: Measure::Coverage, balls: Balls { neighbors } }.measure(&question);
+        assert_eq!((coverage(1), coverage(2)), (found.coverage, of(&x, &y, 2).coverage));
+        let again = shared.fidelities(1, || panic!("it is known"));
+        assert_eq!(again, found);
     }
 
     #[test]
@@ -335,8 +356,8 @@ mod tests {
 
     #[test]
     fn refuses_to_ask_no_neighbour() {
-        assert!(Fidelity::default().check().is_ok());
-        assert_eq!(Fidelity { neighbors: 0, ..Fidelity::default() }.check().unwrap_err().key, "neighbors");
+        assert!(Balls::default().check().is_ok());
+        assert_eq!(Balls { neighbors: 0 }.check().unwrap_err().key, "neighbors");
     }
 
     /// How long it takes: `cargo test --release --lib fidelity -- --ignored --nocapture`.

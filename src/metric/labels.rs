@@ -5,7 +5,8 @@ use ndarray::{Array1, ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ChiSquared, ContinuousCDF};
 
-use super::Estimate;
+use super::{Best, Classified, Estimate, Metric, Need, Question};
+use crate::error::Settings;
 use crate::statistics::{Interval, wilson};
 
 /// A share of independent trials, with its interval.
@@ -25,6 +26,128 @@ impl Share {
     /// `hits` of `count` ≥ 1 trials.
     pub fn of(hits: usize, count: usize) -> Self {
         Share { hits, count, value: hits as f64 / count as f64, interval: wilson(hits, count) }
+    }
+}
+
+/// The share of class-conditional samples that a classifier of the data takes for the class that they were asked to be of:
+/// [`class_accuracy`]. Samples can only be as right as the classifier: what held-out data have is what to reach.
+///
+/// The standard error is that of Wilson's interval. Time O(N K), memory O(N).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClassAccuracy {}
+
+impl Settings for ClassAccuracy {}
+
+impl Metric for ClassAccuracy {
+    fn name(&self) -> &'static str {
+        "class_accuracy"
+    }
+
+    fn label(&self) -> &'static str {
+        "Class accuracy"
+    }
+
+    fn best(&self) -> Best {
+        Best::Most
+    }
+
+    fn needs(&self) -> Option<Need> {
+        Some(Need::Asked)
+    }
+
+    fn least(&self) -> usize {
+        1
+    }
+
+    fn estimate(&self, question: &Question) -> Estimate {
+        let Classified { samples, asked, .. } =
+            question.classified.expect("a question that holds what a classifier says");
+        let Share { value, interval, .. } =
+            class_accuracy(&predicted(samples), asked.expect("samples that were asked"));
+        Estimate::within(value, interval)
+    }
+}
+
+/// The total variation ½ Σ |p_k − q_k| of the shares of the classes among samples, p, and among data, q, both as a classifier
+/// sees them: the share of samples that would have to change class ([`ClassShares`]).
+///
+/// It is biased upwards by about Σ √(v_k/2π), v_k = q_k (1 − q_k) (1/N + 1/M), when p is close to q. The standard error is
+/// the delta method's, along the gradient of the divergence in p and q; there it is somewhat too large.
+///
+/// Time O((N + M) K), memory O(N + M + K).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClassBalance {}
+
+impl Settings for ClassBalance {}
+
+impl Metric for ClassBalance {
+    fn name(&self) -> &'static str {
+        "class_balance"
+    }
+
+    fn label(&self) -> &'static str {
+        "Class balance, total variation"
+    }
+
+    fn needs(&self) -> Option<Need> {
+        Some(Need::Logits)
+    }
+
+    fn least(&self) -> usize {
+        2
+    }
+
+    fn estimate(&self, question: &Question) -> Estimate {
+        let Classified { samples, data, .. } =
+            question.classified.expect("a question that holds what a classifier says");
+        let [samples, data] = [samples, data].map(|logits| (predicted(logits), logits.ncols()));
+        let shares = ClassShares::of(&samples.0, &data.0, samples.1);
+        let side: Vec<f64> =
+            shares.samples.iter().zip(&shares.data).map(|(p, q)| if p > q { 0.5 } else { -0.5 }).collect();
+        let error = |classes: &[usize]| Estimate::mean(&classes.iter().map(|&k| side[k]).collect()).standard_error;
+        Estimate { value: shares.total_variation, standard_error: error(&samples.0).hypot(error(&data.0)) }
+    }
+}
+
+/// The [`inception_score`] of samples on ten parts: the Inception Score where the classifier is Inception-v3 (Salimans et al.,
+/// 2016). It never sees the data: what data have is what to reach.
+///
+/// Time and memory O(N K).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct InceptionScore {}
+
+/// As papers have it.
+const SPLITS: usize = 10;
+
+impl Settings for InceptionScore {}
+
+impl Metric for InceptionScore {
+    fn name(&self) -> &'static str {
+        "inception_score"
+    }
+
+    fn label(&self) -> &'static str {
+        "Inception score (of this classifier)"
+    }
+
+    fn best(&self) -> Best {
+        Best::Most
+    }
+
+    fn needs(&self) -> Option<Need> {
+        Some(Need::Logits)
+    }
+
+    fn least(&self) -> usize {
+        SPLITS
+    }
+
+    fn estimate(&self, question: &Question) -> Estimate {
+        let classified = question.classified.expect("a question that holds what a classifier says");
+        inception_score(classified.samples, SPLITS)
     }
 }
 
@@ -144,6 +267,7 @@ mod tests {
     use ndarray::{Array2, arr2};
     use rand::{RngExt, SeedableRng, rngs::Xoshiro256PlusPlus};
 
+    use super::super::tests::Calibration;
     use super::*;
 
     #[test]
@@ -181,6 +305,57 @@ mod tests {
         assert_relative_eq!(mean(|s| s.kl), mean(|s| s.kl_floor), max_relative = 0.05);
         let rejected = mean(|s| f64::from(u8::from(s.p < 0.05)));
         assert!((rejected - 0.05).abs() < 0.015, "{rejected}");
+    }
+
+    /// Logits that are sure of a class.
+    fn sure(classes: &[usize]) -> Array2<f64> {
+        Array2::from_shape_fn((classes.len(), 10), |(i, k)| if classes[i] == k { 9.0 } else { 0.0 })
+    }
+
+    fn told<'a>(samples: &'a Array2<f64>, data: &'a Array2<f64>, asked: Option<&'a [usize]>) -> Question<'a> {
+        let classified = Classified { samples: samples.view(), data: data.view(), asked };
+        Question { classified: Some(classified), ..Question::new(samples.view(), data.view()) }
+    }
+
+    #[test]
+    fn metrics_read_what_the_classifier_says() {
+        let (samples, data) = (sure(&[3, 4, 4, 5]), sure(&[3, 4, 5, 6]));
+        let asked = [3, 4, 5, 5];
+        let accuracy = ClassAccuracy {}.measure(&told(&samples, &data, Some(&asked)));
+        assert_eq!(accuracy.value, 0.75);
+        // All right: the interval still has a width.
+        let right = ClassAccuracy {}.measure(&told(&samples, &data, Some(&[3, 4, 4, 5])));
+        assert!(right.value == 1.0 && right.standard_error > 0.1 && ClassAccuracy {}.best() == Best::Most);
+        assert_eq!(ClassBalance {}.measure(&told(&samples, &data, None)).value, 0.25);
+        let many = sure(&(0..40).map(|i| i % 4).collect::<Vec<_>>());
+        let score = InceptionScore {}.measure(&told(&many, &many, None));
+        assert!((3.5..4.0).contains(&score.value), "{score:?}");
+        let [asked, unasked] = [Some(&asked[..]), None].map(|asked| told(&samples, &data, asked));
+        assert!(asked.has(Need::Asked) && !unasked.has(Need::Asked) && unasked.has(Need::Logits));
+    }
+
+    /// Of laws that differ the error is that of repeats, of equal ones too large by less than a factor of two.
+    #[test]
+    fn the_error_of_class_balance_is_that_of_repeats() {
+        let of = |power: i32| {
+            Calibration::of(300, |seed| {
+                let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+                let mut draw = |n: usize, power: i32| -> Vec<usize> {
+                    (0..n).map(|_| (rng.random::<f64>().powi(power) * 10.0) as usize).collect()
+                };
+                let (samples, data) = (sure(&draw(300, power)), sure(&draw(500, 1)));
+                ClassBalance {}.measure(&told(&samples, &data, None))
+            })
+        };
+        let (same, apart) = (of(1), of(3));
+        let ratio = |c: &Calibration| c.reported / c.deviation;
+        println!("same {:.2}, apart {:.2}", ratio(&same), ratio(&apart));
+        same.assert_calibrated(1.0..2.0);
+        apart.assert_calibrated(0.9..1.15);
+        // ½ Σ |P(⌊10 U³⌋ = k) − 1/10|, whose bias is small here.
+        let edge = |k: f64| (k / 10.0).cbrt();
+        let truth: f64 = (0..10).map(|k| 0.5 * (edge(f64::from(k) + 1.0) - edge(f64::from(k)) - 0.1).abs()).sum();
+        assert!((apart.mean - truth).abs() < 0.01, "{} {truth}", apart.mean);
     }
 
     #[test]

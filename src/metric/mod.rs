@@ -23,10 +23,10 @@
 //! | [`FrechetDistance`] | FD (biased upwards), or FD∞ | 0 | O((N + M) F² + F³) | O((N + M) F + F²) |
 //! | [`KernelDistance`] | KD (unbiased) | 0 | O((N + M)² F) | O((N + M) F) |
 //! | [`Fidelity`] | precision, recall, density or coverage | that of held-out data | O((N + M)² F) | O((N + M) (F + k)) |
-//! | [`class_accuracy`] | how often a sample is of the class asked for | the classifier's own | O(N) | O(N) |
-//! | [`ClassShares`] | total variation and KL of the frequencies of classes | its floors | O(N + M + K) | O(K) |
-//! | [`inception_score`] | how clear and how varied samples are | that of the data | O(N K) | O(N K) |
-//! | [`Memorisation`] | how many samples are nearer to training data than held-out data are | p | O((N + M) T F) | O((N + M + T) F) |
+//! | [`ClassAccuracy`] | how often a sample is of the class asked for | the classifier's own | O(N K) | O(N) |
+//! | [`ClassBalance`] | total variation of the frequencies of classes (biased upwards) | 0 | O((N + M) K) | O(N + M + K) |
+//! | [`InceptionScore`] | how clear and how varied samples are | that of the data | O(N K) | O(N K) |
+//! | [`Memorisation`] | how many samples are nearer to training data than 1 in 20 held-out data are | 0.05 | O((N + M) T F) | O((N + M + T) F) |
 //!
 //! N samples and M data points in D dimensions; L directions, S starts of a search, K modes or classes, k neighbours, T training examples. All work in
 //! `f64`, use every core unless they say otherwise, and give the same bits whatever the number of threads.
@@ -51,6 +51,7 @@ mod mode_weights;
 mod neighbors;
 mod optimal_transport;
 mod pairwise;
+mod question;
 mod sliced_wasserstein;
 mod trajectory_error;
 mod truth;
@@ -58,26 +59,30 @@ mod truth;
 use std::fmt::Debug;
 
 use ndarray::{Array1, ArrayView2};
+use statrs::distribution::{ContinuousCDF, Normal};
 
 pub use classifier::Classifier;
 pub use energy::EnergyDistance;
-pub use fidelity::{Fidelities, Fidelity, Measure};
+pub use fidelity::{Balls, Fidelities, Fidelity, Measure};
 pub use frechet_distance::FrechetDistance;
 pub use gaussian_wasserstein::GaussianWasserstein;
 pub use kernel_distance::KernelDistance;
 pub use kl::{Kl, Reference};
-pub use labels::{ClassShares, Share, class_accuracy, inception_score, predicted};
+pub use labels::{ClassAccuracy, ClassBalance, ClassShares, InceptionScore, Share, class_accuracy, predicted};
 pub use law_wasserstein::{Diagonal, LawWasserstein, Start, Target};
 pub use log_density::LogDensity;
 pub use max_sliced_wasserstein::MaxSlicedWasserstein;
-pub use memorisation::{Memorisation, Neighbor};
+pub use memorisation::{Memorisation, Nearness, Neighbor, TrainingSet};
 pub use mmd::Mmd;
 pub use mode_coverage::ModeCoverage;
 pub use mode_weights::{Divergence, ModeWeights};
 pub use optimal_transport::OptimalTransport;
+pub use question::{Classified, Need, Question, Shared, Trained};
 pub use sliced_wasserstein::SlicedWasserstein;
 pub use trajectory_error::TrajectoryError;
 pub use truth::{Density, Mode, Moments, Truth};
+
+use crate::statistics::{Interval, LEVEL};
 
 /// A measure of how far samples are from data.
 pub trait Metric: Debug + Send + Sync {
@@ -125,86 +130,15 @@ pub trait Metric: Debug + Send + Sync {
     }
 }
 
-/// What a metric is asked about, and all that it may look at.
-#[derive(Clone, Copy, Debug)]
-pub struct Question<'a> {
-    /// The samples `[N, D]`.
-    pub x: ArrayView2<'a, f64>,
-    /// Reference data `[M, D]`, independent of the samples.
-    pub data: ArrayView2<'a, f64>,
-    /// What is known of the law of the data.
-    pub truth: &'a Truth,
-    /// Where the probability flow ends `[N, D]` that starts where each sample started.
-    pub flow: Option<ArrayView2<'a, f64>>,
-    /// The law of what the solver makes, and of what it should, in common axes.
-    pub laws: Option<[&'a Diagonal; 2]>,
-}
-
-impl<'a> Question<'a> {
-    /// How far are the points `x` `[N, D]` from `data` `[M, D]`, if nothing else is known?
-    pub fn new(x: ArrayView2<'a, f64>, data: ArrayView2<'a, f64>) -> Self {
-        Question { x, data, truth: &Truth::NOTHING, flow: None, laws: None }
-    }
-
-    /// Whether it holds what a metric needs.
-    pub fn has(&self, need: Need) -> bool {
-        match need {
-            Need::Density => self.truth.density.is_some(),
-            Need::Modes => self.truth.modes.is_some(),
-            Need::Flow { .. } => self.flow.is_some(),
-            Need::Laws { .. } => self.laws.is_some(),
-            // Points are points: whoever asks gives features for them.
-            Need::Features => true,
-        }
-    }
-
-    /// Panics unless the samples and the data are `least` points or more in one space.
-    #[track_caller]
-    fn check(&self, metric: &(impl Metric + ?Sized)) {
-        let ((n, d), (m, e), least) = (self.x.dim(), self.data.dim(), metric.least());
-        assert!(
-            d == e && d > 0 && n >= least && m >= least,
-            "{} compares [N, D] with [M, D] for N, M ≥ {least} and D ≥ 1, but got [{n}, {d}] and [{m}, {e}]",
-            metric.name(),
-        );
-    }
-
-    /// Whether every coordinate is finite; sorting and searching make no sense of others.
-    fn is_finite(&self) -> bool {
-        self.x.iter().chain(&self.data).all(|coordinate| coordinate.is_finite())
-    }
-}
-
-/// What a metric may need to know beside samples and reference data.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Need {
-    /// The density of the data.
-    Density,
-    /// The modes of the data.
-    Modes,
-    /// The end of the probability flow from the same starts.
-    Flow {
-        /// The tolerance, relative and absolute, of its integration.
-        tolerance: f64,
-    },
-    /// Features of images in place of the images themselves, as samples and as reference data.
-    Features,
-    /// The exact laws of what the solver makes and of what it should.
-    Laws {
-        /// Where it starts.
-        start: Start,
-        /// What it should make.
-        target: Target,
-    },
-}
-
 /// Which values of a metric are good.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Best {
     /// Small ones: a distance, or an unbiased estimate of one.
     Least,
     /// Those near zero, of either sign.
     Zero,
+    /// Those near a number, from either side.
+    Near(f64),
     /// Large ones.
     Most,
 }
@@ -215,6 +149,7 @@ impl Best {
         match self {
             Best::Least => value,
             Best::Zero => value.abs(),
+            Best::Near(target) => (value - target).abs(),
             Best::Most => -value,
         }
     }
@@ -237,6 +172,12 @@ impl Estimate {
     fn mean(terms: &Array1<f64>) -> Self {
         let n = terms.len() as f64;
         Estimate { value: terms.sum() / n, standard_error: (terms.var(1.0) / n).sqrt() }
+    }
+
+    /// An estimate from counts, whose error is that of its 95 % interval: it is not zero where nothing, or all, was counted.
+    fn within(value: f64, interval: Interval) -> Self {
+        let z = Normal::standard().inverse_cdf((1.0 + LEVEL) / 2.0);
+        Estimate { value, standard_error: (interval.high - interval.low) / (2.0 * z) }
     }
 
     /// The root of an estimate with the given variance, by the delta method; no error rather than 0/0 at zero.

@@ -9,6 +9,13 @@ pub enum Scale {
     Log,
 }
 
+impl Scale {
+    /// Whether a value has a place on an axis that is long enough.
+    pub(crate) fn holds(self, value: f64) -> bool {
+        value.is_finite() && (self == Scale::Linear || value > 0.0)
+    }
+}
+
 /// A range of values.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Axis {

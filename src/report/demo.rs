@@ -84,7 +84,7 @@ fn curves(seconds: bool) -> QualityCurves {
         y_label: "sliced Wasserstein distance (lower is better)".into(),
         series: (0..SOLVERS.len()).map(series).collect(),
         floor: Some(NoiseFloor { label: "data against data".into(), value: 0.009, error: 0.0008 }),
-        front: true,
+        front: Some(Better::Less),
         ..QualityCurves::default()
     }
 }
@@ -122,6 +122,7 @@ fn matrix(rankings: &[Ranking], column: usize) -> SignificanceMatrix {
         competitors: names(),
         values: (0..SOLVERS.len()).map(|solver| mean(&repeats(solver, budget)).0).collect(),
         pairs: rankings[column].pairs.clone(),
+        better: Better::Less,
     }
 }
 

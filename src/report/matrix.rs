@@ -1,12 +1,13 @@
 //! Which competitors differ, and by how much: a matrix of paired differences.
 
+use super::front::Better;
 use super::html::escape;
 use super::table::number;
 use crate::statistics::{Interval, Pair};
 use std::fmt::Write as _;
 
-/// Competitors × competitors at one budget, ordered from best to worst: the ratio of the row's value to the column's, of
-/// which less is better. A colour is a difference that holds after the adjustment for many tests; what could as well be
+/// Competitors × competitors at one budget, ordered from best to worst: the ratio of the row's value to the column's, or,
+/// of values of which more is better, the difference. A colour is a difference that holds after the adjustment for many tests; what could as well be
 /// equal is hatched. An HTML table, so that it can be read aloud, searched and copied.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SignificanceMatrix {
@@ -18,6 +19,8 @@ pub struct SignificanceMatrix {
     pub values: Vec<f64>,
     /// The differences of pairs of them, as [`rank`](crate::statistics::rank()) finds them.
     pub pairs: Vec<Pair>,
+    /// Which values are good.
+    pub better: Better,
 }
 
 /// The ratio from which on a cell has its full colour.
@@ -31,15 +34,17 @@ impl SignificanceMatrix {
     /// From best to worst.
     fn order(&self) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.competitors.len()).collect();
-        let key = |&at: &usize| if self.value(at).is_finite() { self.value(at) } else { f64::INFINITY };
-        order.sort_by(|a, b| key(a).total_cmp(&key(b)));
+        order.sort_by(|&a, &b| {
+            let (a, b) = (self.value(a), self.value(b));
+            b.is_finite().cmp(&a.is_finite()).then(self.better.order(a, b))
+        });
         order
     }
 
     /// A pair as seen from its row.
     fn contrast(&self, row: usize, column: usize) -> Option<Contrast> {
         let seen = self.pairs.iter().flat_map(|&pair| [pair, pair.reversed()]).find(|pair| pair.of == (row, column));
-        seen.map(Contrast)
+        seen.map(|pair| Contrast(pair, self.better))
     }
 
     /// The table, and below it what its signs mean.
@@ -50,7 +55,9 @@ impl SignificanceMatrix {
             let _ = writeln!(html, "<caption><span>{}</span></caption>", escape(&self.caption));
         }
         // Columns have the names of the rows, upwards; the numbers lead from one to the other.
-        html.push_str("<thead><tr><th scope=\"col\">row ÷ column</th><th scope=\"col\" class=\"number\">mean</th>");
+        let contrast = if self.better == Better::Less { "row ÷ column" } else { "row − column" };
+        let _ =
+            write!(html, "<thead><tr><th scope=\"col\">{contrast}</th><th scope=\"col\" class=\"number\">mean</th>");
         for (place, &column) in order.iter().enumerate() {
             let name = escape(&self.competitors[column]);
             let _ = write!(html, "<th scope=\"col\" title=\"{name}\"><span>{} {name}</span></th>", place + 1);
@@ -68,7 +75,7 @@ impl SignificanceMatrix {
             html.push_str("</tr>\n");
         }
         html.push_str("</tbody>\n</table></div>\n");
-        html + LEGEND
+        html + if self.better == Better::Less { LEGEND } else { LEGEND_OF_MORE }
     }
 
     fn write_cell(&self, html: &mut String, row: usize, column: usize) {
@@ -86,7 +93,7 @@ impl SignificanceMatrix {
         let _ = match contrast.0.differs() {
             false => write!(html, "<td class=\"tied\" title=\"{title}\">{text}</td>"),
             true => {
-                let side = if contrast.0.paired.difference < 0.0 { "better" } else { "worse" };
+                let side = if contrast.is_better() { "better" } else { "worse" };
                 let share = (100.0 * contrast.strength()).round();
                 write!(
                     html,
@@ -103,11 +110,20 @@ const LEGEND: &str = "<p class=\"legend\"><span class=\"key better\"></span> the
      Holm’s adjustment. <span class=\"key tied\"></span> tied: it could as well be none. &lt; and &gt; stand for ratios of \
      values that are not all positive.</p>\n";
 
+const LEGEND_OF_MORE: &str = "<p class=\"legend\"><span class=\"key better\"></span> the row’s value is larger, which is \
+     better, <span class=\"key worse\"></span> smaller; * the difference is significant after Holm’s adjustment. <span \
+     class=\"key tied\"></span> tied: it could as well be none.</p>\n";
+
 /// A pair in words and colours.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Contrast(Pair);
+struct Contrast(Pair, Better);
 
 impl Contrast {
+    /// Whether the row's value is better than the column's.
+    fn is_better(&self) -> bool {
+        self.1.order(self.0.paired.difference, 0.0).is_lt()
+    }
+
     /// How strong the colour is, from 0 to 1: the logarithm of the ratio. Where there is no ratio, a middle.
     fn strength(&self) -> f64 {
         let strength = self.0.paired.ratio.map_or(0.5, |(ratio, _)| ratio.ln().abs() / FULL.ln());
@@ -115,8 +131,14 @@ impl Contrast {
         if strength.is_nan() { 0.5 } else { strength.clamp(0.12, 1.0) }
     }
 
-    /// Such as `1.8×`.
+    /// Such as `1.8×`, or `+0.12`.
     fn text(&self) -> String {
+        if self.1 == Better::More {
+            let difference = self.0.paired.difference;
+            // Two digits are as many as a ratio has.
+            let decimals = (1.0 - difference.abs().log10().floor()).clamp(0.0, 6.0) as usize;
+            return format!("{}{:.decimals$}", if difference < 0.0 { "−" } else { "+" }, difference.abs());
+        }
         let Some((ratio, _)) = self.0.paired.ratio else {
             return if self.0.paired.difference < 0.0 { "&lt;".into() } else { "&gt;".into() };
         };
@@ -156,6 +178,7 @@ mod tests {
             competitors: (0..contest.len()).map(|index| format!("<s{index}>")).collect(),
             values: contest.iter().map(|values| values.iter().sum::<f64>() / values.len() as f64).collect(),
             pairs: rank(&[contest], Paired::sampled)[0].pairs.clone(),
+            better: Better::Less,
         }
     }
 
@@ -172,6 +195,18 @@ mod tests {
         assert!(!matrix.contrast(0, 3).unwrap().0.differs() && html.contains("class=\"tied\""));
         assert!(html.contains("diverged"), "{html}");
         assert_eq!(matrix.contrast(0, 2), None);
+    }
+
+    #[test]
+    fn of_shares_the_largest_is_best() {
+        let less = matrix(&[&[0.50, 0.51, 0.52, 0.50], &[0.90, 0.91, 0.93, 0.90], &[f64::NAN; 4]]);
+        let more = SignificanceMatrix { better: Better::More, ..less.clone() };
+        assert_eq!((less.order(), more.order()), (vec![0, 1, 2], vec![1, 0, 2]));
+        let (there, back) = (more.contrast(1, 0).unwrap(), more.contrast(0, 1).unwrap());
+        assert!(there.is_better() && !back.is_better() && !less.contrast(1, 0).unwrap().is_better());
+        assert_eq!((there.text().as_str(), back.text().as_str()), ("+0.40", "−0.40"));
+        let html = more.to_html();
+        assert!(html.contains("row − column") && html.contains("larger, which is better"), "{html}");
     }
 
     #[test]

@@ -19,7 +19,9 @@
 
 mod axis;
 mod canvas;
+mod class_shares;
 mod convergence;
+mod distances;
 mod figure;
 mod font;
 mod front;
@@ -51,8 +53,11 @@ mod tests;
 
 pub use axis::Scale;
 pub use canvas::Canvas;
+pub use class_shares::{ClassRow, ClassShares};
 pub use convergence::{ConvergencePanel, ConvergencePanels, ConvergenceSeries};
+pub use distances::NearestDistances;
 pub use figure::{Figure, Rendered, render, save};
+pub use front::Better;
 pub use grids::{GridRow, TimeGrids};
 pub use html::{Block, Page, Section};
 pub use image_grid::{ImageCell, ImageGrid, ImageRow};

@@ -192,6 +192,8 @@ pub(crate) enum Sample {
     Band(RGBAColor),
     /// A ring on a broad line.
     Ring(RGBAColor),
+    /// A filled box.
+    Swatch(RGBAColor),
 }
 
 /// Names and samples of the series of a plot.
@@ -267,6 +269,9 @@ impl Legend {
                     let band = Rect { left: x, right: x + SAMPLE, top: y - 5.0, bottom: y + 5.0 };
                     canvas.rect(band, theme::fade(color, 0.18));
                     canvas.line((x, y), (x + SAMPLE, y), &Stroke { color, width: 1.25, dash: &[5.0, 3.0] });
+                }
+                Sample::Swatch(color) => {
+                    canvas.rect(Rect { left: x, right: x + SAMPLE, top: y - 4.5, bottom: y + 4.5 }, color);
                 }
                 Sample::Ring(color) => {
                     canvas.line((x, y), (x + SAMPLE, y), &Stroke::solid(color, 4.0));

@@ -3,15 +3,15 @@
 use super::axis::{Axis, Scale, extent};
 use super::canvas::{Align, Canvas, Label, Rect, Stroke};
 use super::figure::Figure;
-use super::front::{FRONT, draw_front, draw_members, pareto};
+use super::front::{Better, FRONT, draw_front, draw_members, pareto};
 use super::panels::title;
 use super::plot::{Furniture, Legend, Plot, Sample, nothing};
 use super::theme::{AXIS, GRID, HAIR, LINE, MARGIN, NOTE, TICK, fade, rgb, style};
 use crate::statistics::Interval;
 use plotters::prelude::RGBAColor;
 
-/// A metric against evaluations or seconds, both on logarithmic axes, one series a solver, with intervals or standard
-/// errors.
+/// A metric against evaluations or seconds, one series a solver, with intervals or standard errors. Costs are on a
+/// logarithmic axis, and distances too; shares are on a linear one.
 ///
 /// Unbiased estimates of a distance can be zero or less, which a logarithmic axis cannot hold: these are hollow marks
 /// in a strip below it.
@@ -29,9 +29,10 @@ pub struct QualityCurves {
     pub floor: Option<NoiseFloor>,
     /// Whether the intervals of neighbouring points are joined to a band along the curve; else each is a bar.
     pub bands: bool,
-    /// Whether the Pareto front of all series is drawn: the least value for at most that cost. For metrics of which less
-    /// is better.
-    pub front: bool,
+    /// How values spread over the ordinate.
+    pub scale: Scale,
+    /// Of which values the Pareto front of all series is drawn, the best for at most that cost; none is drawn without.
+    pub front: Option<Better>,
 }
 
 /// The metric of one solver.
@@ -99,7 +100,8 @@ impl Default for QualityCurves {
             series: Vec::new(),
             floor: None,
             bands: true,
-            front: false,
+            scale: Scale::Log,
+            front: None,
         }
     }
 }
@@ -130,23 +132,32 @@ impl QualityCurves {
     }
 
     fn has_strip(&self) -> bool {
-        self.points().iter().any(|point| point.value <= 0.0)
+        self.points().iter().any(|point| !self.scale.holds(point.value))
     }
 
     fn axes(&self) -> (Axis, Axis) {
         let points = self.points();
         let x = extent(points.iter().map(|point| point.x));
         let floor = self.floor.as_ref().map(|floor| QualityPoint::new(1.0, floor.value, floor.error));
+        let held: Vec<QualityPoint> =
+            points.iter().copied().chain(floor).filter(|point| self.scale.holds(point.value)).collect();
         // An error as large as its estimate reaches down to zero, and an interval from two repeats is enormous: neither
         // may set the ends.
-        let positive = points.iter().copied().chain(floor).filter(|point| point.value > 0.0);
-        let ends = positive.flat_map(|point| {
+        let span = extent(held.iter().map(|point| point.value)).map_or(0.0, |(low, high)| high - low);
+        let ends = held.iter().flat_map(|point| {
             let (low, high) = point.ends().unwrap_or((point.value, point.value));
-            [low.max(point.value / 2.0), point.value, high.min(REACH * point.value)]
+            let (least, most) = match self.scale {
+                Scale::Log => (point.value / 2.0, REACH * point.value),
+                Scale::Linear => (point.value - span / 2.0, point.value + span / 2.0),
+            };
+            [low.max(least), point.value, high.min(most)]
         });
         let y = extent(ends);
-        let axis = |ends: Option<(f64, f64)>| ends.map_or(nothing(Scale::Log), |(low, high)| Axis::log(low, high));
-        (axis(x), axis(y))
+        let log = |ends: Option<(f64, f64)>| ends.map_or(nothing(Scale::Log), |(low, high)| Axis::log(low, high));
+        match self.scale {
+            Scale::Log => (log(x), log(y)),
+            Scale::Linear => (log(x), y.map_or(nothing(Scale::Linear), |(low, high)| Axis::linear(low, high))),
+        }
     }
 
     fn legend(&self) -> Legend {
@@ -154,10 +165,10 @@ impl QualityCurves {
             (series.label.clone(), Sample::Line { style: style(index), width: LINE, marked: true })
         });
         let floor = self.floor.iter().map(|floor| {
-            let hidden = if floor.value > 0.0 { "" } else { " (not positive, not shown)" };
+            let hidden = if self.scale.holds(floor.value) { "" } else { " (not positive, not shown)" };
             (format!("{}{hidden}", floor.label), Sample::Band(FLOOR))
         });
-        let front = self.front.then(|| ("Pareto front".to_owned(), Sample::Ring(FRONT)));
+        let front = self.front.map(|_| ("Pareto front".to_owned(), Sample::Ring(FRONT)));
         Legend::new(series.chain(floor).chain(front).collect(), LEGEND_ROOM)
     }
 
@@ -166,7 +177,7 @@ impl QualityCurves {
     }
 
     fn draw_floor(&self, canvas: &mut Canvas, plot: &Plot) {
-        let Some(floor) = self.floor.as_ref().filter(|floor| floor.value > 0.0 && floor.value.is_finite()) else {
+        let Some(floor) = self.floor.as_ref().filter(|floor| self.scale.holds(floor.value)) else {
             return;
         };
         let Rect { left, right, .. } = plot.area;
@@ -207,7 +218,7 @@ impl Figure for QualityCurves {
         let legend = self.legend();
         let width =
             MARGIN + 60.0 + PLOT_WIDTH + GAP + legend.column_width().max(if self.has_strip() { 130.0 } else { 0.0 });
-        let rows = self.series.len() + usize::from(self.floor.is_some()) + usize::from(self.front);
+        let rows = self.series.len() + usize::from(self.floor.is_some()) + usize::from(self.front.is_some());
         let height = (self.header() + rows as f64 * 19.0 + 80.0).max(430.0);
         ((width + MARGIN).ceil() as u32, height.ceil() as u32)
     }
@@ -231,8 +242,8 @@ impl Figure for QualityCurves {
             // All bands below all curves.
             drawn.iter().enumerate().for_each(|(index, points)| draw_band(canvas, &plot, points, index, drawn.len()));
         }
-        let front =
-            if self.front { pareto(drawn.iter().flatten().map(|point| (point.x, point.value))) } else { vec![] };
+        let places = || drawn.iter().flatten().map(|point| (point.x, point.value));
+        let front = self.front.map_or(Vec::new(), |better| pareto(places(), better));
         draw_front(canvas, &plot, &front);
         for (index, points) in drawn.iter().enumerate() {
             draw_bars(canvas, &plot, points, index, self.bands);
@@ -252,9 +263,10 @@ impl Figure for QualityCurves {
     }
 }
 
-/// Neighbours whose intervals are joined to one band: positive estimates with an interval. A series of one has none.
-fn banded(points: &[QualityPoint]) -> impl Iterator<Item = &[QualityPoint]> {
-    let bounded = |point: &QualityPoint| point.value > 0.0 && point.interval.is_some() && point.ends().is_some();
+/// Neighbours whose intervals are joined to one band: estimates on the axis with an interval. A series of one has none.
+fn banded(points: &[QualityPoint], scale: Scale) -> impl Iterator<Item = &[QualityPoint]> {
+    let bounded =
+        move |point: &QualityPoint| scale.holds(point.value) && point.interval.is_some() && point.ends().is_some();
     let runs = points.chunk_by(move |a, b| bounded(a) && bounded(b));
     runs.filter(|run| run.len() > 1)
 }
@@ -262,7 +274,7 @@ fn banded(points: &[QualityPoint]) -> impl Iterator<Item = &[QualityPoint]> {
 /// The bands of one of `count` series: many of them are fainter.
 fn draw_band(canvas: &mut Canvas, plot: &Plot, points: &[QualityPoint], index: usize, count: usize) {
     let color = fade(style(index).color, if count > 6 { 0.11 } else { 0.18 });
-    for run in banded(points) {
+    for run in banded(points, plot.y.scale) {
         let ends = run.iter().filter_map(|point| point.ends().map(|(low, high)| (point.x, low, high)));
         plot.band(canvas, &ends.collect::<Vec<_>>(), color);
     }
@@ -271,7 +283,7 @@ fn draw_band(canvas: &mut Canvas, plot: &Plot, points: &[QualityPoint], index: u
 /// A bar for each interval or standard error that no band shows.
 fn draw_bars(canvas: &mut Canvas, plot: &Plot, points: &[QualityPoint], index: usize, bands: bool) {
     let stroke = Stroke::solid(style(index).color, 1.1);
-    let in_band: Vec<f64> = banded(points).flatten().map(|point| point.x).filter(|_| bands).collect();
+    let in_band: Vec<f64> = banded(points, plot.y.scale).flatten().map(|point| point.x).filter(|_| bands).collect();
     let shown = points.iter().filter(|point| plot.area.contains(plot.place((point.x, point.value))));
     for point in shown.filter(|point| point.interval.is_none() || !in_band.contains(&point.x)) {
         let Some((low, high)) = point.ends() else { continue };
@@ -309,6 +321,14 @@ mod tests {
     }
 
     #[test]
+    fn shares_have_a_linear_axis_with_room_for_none() {
+        let shares = QualityCurves { scale: Scale::Linear, ..curves(&[(0.0, 0.01), (0.9, 0.02), (0.4, 50.0)]) };
+        let (x, y) = shares.axes();
+        assert_eq!((x.scale, y.scale), (Scale::Log, Scale::Linear));
+        assert!(!shares.has_strip() && y.low < 0.0 && y.low > -0.2 && y.high < 1.5, "{y:?}");
+    }
+
+    #[test]
     fn what_is_not_finite_is_left_out() {
         assert!(curves(&[(f64::NAN, 0.1), (f64::INFINITY, 0.1)]).points().is_empty());
         assert_eq!(curves(&[]).axes(), (nothing(Scale::Log), nothing(Scale::Log)));
@@ -322,7 +342,7 @@ mod tests {
         assert_eq!(point(1.0, 1.0, 0.5, 3.0).ends(), Some((0.5, 3.0)));
         assert_eq!(QualityPoint::new(1.0, 1.0, 0.25).ends(), Some((0.75, 1.25)));
         let points = [point(1.0, 1.0, 0.5, 3.0), point(2.0, 1.0, 0.5, 2.0), infinite, point(4.0, 1.0, 0.9, 1.1)];
-        let bands: Vec<usize> = banded(&points).map(<[QualityPoint]>::len).collect();
+        let bands: Vec<usize> = banded(&points, Scale::Log).map(<[QualityPoint]>::len).collect();
         assert_eq!(bands, [2]);
         let curves = QualityCurves {
             series: vec![QualitySeries { label: String::new(), points: vec![point(1.0, 1.0, -50.0, 50.0)] }],

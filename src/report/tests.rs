@@ -242,9 +242,39 @@ fn odd_orders_are_drawn() {
 }
 
 #[test]
+fn classes_and_distances_are_drawn() {
+    let row = |label: &str, shares: [f64; 2], high: f64| ClassRow {
+        label: label.into(),
+        shares,
+        intervals: shares.map(|share| Some(Interval { low: 0.8 * share, high: share + high })),
+    };
+    let classes = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Ankle boot"];
+    let rows = (0..5).map(|i| row(classes[i], [0.2, 0.1 + 0.2 * noise(i)], 0.05)).collect();
+    assert!(check("ordinary-classes", &ClassShares { rows, ..ClassShares::default() }) > 0.03);
+    check("odd-classes-none", &ClassShares::default());
+    let odd = vec![row(ODD_NAME, [NAN, INF], NAN), row("", [1e300, -1.0], INF), ClassRow::default()];
+    check("odd-classes", &ClassShares { rows: odd, title: ODD_NAME.into(), ..ClassShares::default() });
+
+    let normal = |i: usize| (0..12).map(|draw| noise(12 * i + draw)).sum::<f64>() - 6.0;
+    let figure = |held_out: Vec<f64>, samples: Vec<f64>, at: f64| NearestDistances {
+        held_out,
+        samples,
+        threshold: Some((at, "1 in 20 held-out images is nearer".into())),
+        ..NearestDistances::default()
+    };
+    let far = (0..1000).map(|i| 40.0 + 8.0 * normal(i)).collect();
+    let near = (0..64).map(|i| if i % 4 == 0 { 1.0 } else { 36.0 + 7.0 * normal(2000 + i) }).collect();
+    assert!(check("ordinary-distances", &figure(far, near, 27.0)) > 0.05);
+    check("odd-distances-none", &NearestDistances::default());
+    check("odd-distances-zero", &figure(vec![0.0; 9], vec![0.0], 0.0));
+    check("odd-distances", &figure(vec![NAN, INF, -1.0, 1e300], vec![1e-300, 5.0, 5.0], NAN));
+    check("odd-distances-one", &figure(vec![], vec![3.0], 1e9));
+}
+
+#[test]
 fn odd_intervals_and_fronts_are_drawn() {
     let mut curves = quality(3, &[(5.0, 0.5, 0.05), (50.0, 0.1, 0.02), (500.0, -0.01, 0.02)], Some((0.02, 0.005)));
-    curves.front = true;
+    curves.front = Some(Better::Less);
     let ends = [(0.4, 0.9), (-0.1, 1e9), (NAN, INF)];
     for series in &mut curves.series {
         for (point, (low, high)) in series.points.iter_mut().zip(ends) {
@@ -253,9 +283,15 @@ fn odd_intervals_and_fronts_are_drawn() {
     }
     check("odd-intervals-bands", &curves);
     check("odd-intervals-bars", &QualityCurves { bands: false, ..curves });
-    check("odd-front-none", &QualityCurves { front: true, ..QualityCurves::default() });
+    check("odd-front-none", &QualityCurves { front: Some(Better::More), ..QualityCurves::default() });
     let negative = quality(2, &[(5.0, -0.1, 0.2)], None);
-    check("odd-front-negative", &QualityCurves { front: true, ..negative });
+    check("odd-front-negative", &QualityCurves { front: Some(Better::Less), ..negative.clone() });
+    let linear = QualityCurves { scale: Scale::Linear, front: Some(Better::More), ..negative };
+    check("odd-front-linear", &linear);
+    let shares = [(5.0, 0.0, 0.01), (20.0, 0.62, 0.02), (80.0, 0.87, 0.02), (320.0, NAN, 0.1)];
+    let shares =
+        QualityCurves { scale: Scale::Linear, front: Some(Better::More), ..quality(2, &shares, Some((0.9, 0.01))) };
+    assert!(check("ordinary-shares", &shares) > 0.03);
 }
 
 #[test]

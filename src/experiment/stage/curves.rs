@@ -42,10 +42,10 @@ impl Curve {
         self.summaries = merged;
     }
 
-    /// The points of a metric.
-    pub fn points(&self, metric: &str) -> Vec<QualityPoint> {
+    /// The points of a metric, as much of their values as is shown.
+    pub fn points(&self, metric: &str, shown: fn(f64) -> f64) -> Vec<QualityPoint> {
         let mine = self.summaries.iter().filter(|s| s.metric == metric);
-        mine.map(|s| QualityPoint::new(s.nfe, s.value, s.standard_error)).collect()
+        mine.map(|s| QualityPoint::new(s.nfe, shown(s.value), s.standard_error)).collect()
     }
 }
 

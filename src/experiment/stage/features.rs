@@ -10,9 +10,10 @@ use crate::error::{Error, Result};
 use crate::experiment::Plan;
 use crate::experiment::hash::digest;
 use crate::experiment::observer::Observer;
+use crate::experiment::spec::CompareSpec;
 use crate::feature::{self, ClassifierSettings, Features, ImageClassifier, Progress, TorchScript};
 use crate::file;
-use crate::metric::Share;
+use crate::metric::{Need, Share};
 use crate::threads::Workers;
 
 /// A classifier that was trained.
@@ -47,8 +48,14 @@ pub fn features_folder(plan: &Plan) -> PathBuf {
 /// there is none yet.
 ///
 /// # Errors
-/// Features that are missing or made for other images, and those of [`features`].
-pub fn wanted_features(plan: &Plan, named: Option<&str>, observer: &dyn Observer) -> Result<Box<dyn Features>> {
+/// Features that are missing, made for other images or without what a metric asks, and those of [`features`].
+pub fn wanted_features(plan: &Plan, spec: &CompareSpec, observer: &dyn Observer) -> Result<Box<dyn Features>> {
+    let features = named_features(plan, spec.features.as_deref(), observer)?;
+    can_tell(plan, spec, &*features)?;
+    Ok(features)
+}
+
+fn named_features(plan: &Plan, named: Option<&str>, observer: &dyn Observer) -> Result<Box<dyn Features>> {
     let Some(named) = named else {
         let folder = features_folder(plan);
         if !folder.join("classifier.json").is_file() {
@@ -69,15 +76,37 @@ fn of_folder(plan: &Plan, folder: &Path) -> Result<Box<dyn Features>> {
     Ok(Box::new(classifier))
 }
 
-/// That the features which the experiment names are there and fit, before anything long is done.
+/// That features can tell what metrics ask of them.
+fn can_tell(plan: &Plan, spec: &CompareSpec, features: &dyn Features) -> Result<()> {
+    let (known, classes) = (features.classes(), plan.data().classes().len());
+    for metric in &spec.metrics {
+        let name = features.name();
+        let lacks = match metric.build().needs() {
+            Some(Need::Logits | Need::Asked) if known == 0 => format!("{name} gives no logits"),
+            Some(Need::Asked) if known != classes => format!("{name} knows {known} classes, the data {classes}"),
+            _ => continue,
+        };
+        let problem = format!("{} needs a classifier, and {lacks}", metric.name());
+        let remedy = "name a classifier of the data (`ornstein features`), or leave the metric out";
+        return Err(Error::argument("features", problem, remedy));
+    }
+    Ok(())
+}
+
+/// That the features which metrics ask for are there and fit, or can be trained, before anything long is done.
 ///
 /// # Errors
-/// Features that are missing or made for other images.
+/// Features that are missing or made for other images, data that they cannot be trained on.
 pub fn check_features(plan: &Plan) -> Result<()> {
     struct Nobody;
     impl Observer for Nobody {}
-    let named = plan.spec.compare.as_ref().and_then(|compare| compare.features.as_deref());
-    named.map_or(Ok(()), |named| wanted_features(plan, Some(named), &Nobody).map(drop))
+    let Some(spec) = &plan.spec.compare else { return Ok(()) };
+    let is_asked = spec.metrics.iter().any(|metric| metric.build().needs().is_some_and(Need::is_of_images));
+    match spec.features.is_some() || (is_asked && features_folder(plan).join("classifier.json").is_file()) {
+        true => wanted_features(plan, spec, &Nobody).map(drop),
+        false if is_asked => feature::can_train(&**plan.data(), &ClassifierSettings::default()),
+        false => Ok(()),
+    }
 }
 
 /// Trains a classifier on the labels of the plan's data, and stores it in `folder`.

@@ -1,9 +1,10 @@
 //! What a comparison found, in tables and in words.
 
-use super::compare::{Cloud, Comparison, Contest, Standings, Summary, metric};
+use super::compare::{Cloud, Comparison, Contest, Standings, Summary, best, metric};
 use crate::experiment::plan::Plan;
 use crate::experiment::spec::FLOOR;
-use crate::report::{RankedTable, Standing, Table, number, plus_minus};
+use crate::metric::Best;
+use crate::report::{Better, RankedTable, Scale, Standing, Table, number, plus_minus};
 
 /// A number of evaluations; a mean has a decimal.
 pub(super) fn evaluations(nfe: f64) -> String {
@@ -13,6 +14,31 @@ pub(super) fn evaluations(nfe: f64) -> String {
 /// A metric's name in figures.
 pub(super) fn label(name: &str) -> String {
     metric(name).map_or_else(|| name.to_owned(), |metric| metric.label().to_owned())
+}
+
+/// How a metric is drawn.
+pub(super) struct Ordinate {
+    /// What stands along the axis.
+    pub(super) label: String,
+    /// How values spread over it.
+    pub(super) scale: Scale,
+    /// What is shown of a value.
+    pub(super) shown: fn(f64) -> f64,
+    /// Of which values there is a Pareto front.
+    pub(super) front: Option<Better>,
+}
+
+/// How a metric is drawn: distances on a logarithmic axis, shares on a linear one.
+pub(super) fn ordinate(metric: &str) -> Ordinate {
+    let (name, same): (String, fn(f64) -> f64) = (label(metric), |value| value);
+    let (label, scale, shown, front): (String, Scale, fn(f64) -> f64, Option<Better>) = match best(metric) {
+        Best::Least => (format!("{name} (lower is better)"), Scale::Log, same, Some(Better::Less)),
+        // On a logarithmic axis what may have either sign shows its size.
+        Best::Zero => (format!("|{name}| (lower is better)"), Scale::Log, f64::abs, None),
+        Best::Near(target) => (format!("{name} (best near {})", number(target)), Scale::Linear, same, None),
+        Best::Most => (format!("{name} (higher is better)"), Scale::Linear, same, Some(Better::More)),
+    };
+    Ordinate { label, scale, shown, front }
 }
 
 /// What a comparison found, worked out once for all tables and figures.

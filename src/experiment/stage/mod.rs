@@ -7,6 +7,7 @@ mod curves;
 mod features;
 mod findings;
 mod levels;
+mod likeness;
 mod log;
 mod losses;
 mod overview;

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::compare::{Comparison, Summary};
+use super::compare::{Comparison, Summary, best as direction};
 use super::curves::{Curve, table};
-use super::findings::{evaluations, label};
+use super::findings::{Ordinate, evaluations, label, ordinate};
 use super::log::losses;
 use crate::error::{Error, Result};
 use crate::experiment::differences::{Difference, differences};
@@ -192,10 +192,13 @@ impl Overview {
                     (1, _) => curve.run.clone(),
                     _ => format!("{} · {}", curve.run, curve.entry),
                 };
-                let series = mine.map(|curve| QualitySeries { label: name(curve), points: curve.points(&metric) });
+                let Ordinate { label: y_label, scale, shown, .. } = ordinate(&metric);
+                let series =
+                    mine.map(|curve| QualitySeries { label: name(curve), points: curve.points(&metric, shown) });
                 let quality = QualityCurves {
                     x_label: "evaluations per sample".into(),
-                    y_label: format!("{} (lower is better)", label(&metric)),
+                    y_label,
+                    scale,
                     series: series.filter(|series| !series.points.is_empty()).collect(),
                     floor: self.floor(&metric),
                     ..QualityCurves::default()
@@ -345,7 +348,8 @@ fn block(figure: &dyn Figure, folder: &Path, stem: &str, caption: String) -> Res
 /// The best distance of a run.
 fn best<'a>(summaries: &'a [Summary], metric: &str) -> Option<&'a Summary> {
     let mine = summaries.iter().filter(|s| s.metric == metric && s.entry != FLOOR && s.value.is_finite());
-    mine.min_by(|a, b| a.value.total_cmp(&b.value))
+    let loss = |summary: &Summary| direction(metric).loss(summary.value);
+    mine.min_by(|a, b| loss(a).total_cmp(&loss(b)))
 }
 
 /// A value with no more characters than a table has room for.

@@ -8,6 +8,7 @@ use tch::{Kind, Tensor};
 
 use super::compare::{Cloud, Store, clouds};
 use super::findings::{Findings, Shown, label};
+use super::likeness::rows;
 use super::report::Drawer;
 use super::sample::open_npy;
 use crate::data::Part;
@@ -17,7 +18,6 @@ use crate::experiment::run_dir::RunDir;
 use crate::experiment::spec::CompareSpec;
 use crate::npy;
 use crate::report::{Block, ImageCell, ImageGrid, ImageRow, Picture, number};
-use crate::rng::{Purpose, Stream};
 use crate::score::Eval;
 use crate::solve::prior;
 use crate::tensor;
@@ -28,10 +28,9 @@ const TILE: usize = 3;
 /// Samples whose way is shown, and stops on it.
 const STRIPS: usize = 3;
 const STOPS: usize = 10;
-/// Samples whose neighbours are sought, and how many of each; training numbers that are looked through.
+/// Samples whose neighbours are shown, and how many of each.
 const SOUGHT: usize = 10;
 const NEIGHBOURS: usize = 4;
-const NUMBERS: usize = 1 << 27;
 
 /// Images `[B, C, H, W]` of bytes, one by one.
 fn pictures(images: &Tensor) -> Vec<Picture> {
@@ -64,7 +63,8 @@ impl Drawer<'_> {
         pictures(&self.plan.data().restore(x))
     }
 
-    /// Data beside samples, the way there, and the training images that are nearest.
+    /// Data beside samples, the way there, the training images that are nearest and how near they are, and how often each
+    /// class comes.
     pub(super) fn images(&self, run: &RunDir) -> Result<Vec<Block>> {
         let path = run.file("samples.npy");
         if !path.is_file() {
@@ -77,7 +77,11 @@ impl Drawer<'_> {
             return Err(Error::file(&path, problem, "draw the samples again with `ornstein sample`"));
         }
         let samples = Tensor::from_slice(&samples.iter().copied().collect::<Vec<_>>()).view(shape.as_slice());
-        Ok(vec![self.mosaics(&samples)?, self.strips()?, self.neighbours(&samples)?])
+        let training = self.training_images();
+        let mut blocks = vec![self.mosaics(&samples)?, self.strips()?, self.neighbours(&samples, &training)?];
+        blocks.extend(self.nearness(&samples, &training)?);
+        blocks.extend(self.classes(&samples)?);
+        Ok(blocks)
     }
 
     /// A mosaic of data beside one of samples `[N, C, H, W]`.
@@ -136,26 +140,19 @@ impl Drawer<'_> {
         self.block(&ImageGrid { columns, rows, ..ImageGrid::default() }, "strips", caption)
     }
 
-    /// The training images that are nearest to samples `[N, C, H, W]`.
-    fn neighbours(&self, samples: &Tensor) -> Result<Block> {
-        let data = self.plan.data();
-        let dim = data.shape().iter().product::<i64>().max(1) as usize;
-        let all = data.rows(Part::Training).unwrap_or(0);
-        let stream = Stream::new(self.plan.spec.seed, Purpose::Reference);
-        let training = data.sample(Part::Training, stream, 0, all.min(NUMBERS / dim));
-        let bytes = data.restore(&training);
+    /// The training images that are nearest to samples, both `[N, C, H, W]` of bytes.
+    fn neighbours(&self, samples: &Tensor, training: &Tensor) -> Result<Block> {
         let count = samples.size()[0].min(SOUGHT as i64);
-        let rows = |x: &Tensor| x.to_kind(Kind::Float).flatten(1, -1);
         let sought = rows(&samples.narrow(0, 0, count));
         // ‖a − b‖² = ‖a‖² − 2 a·b + ‖b‖², of which the first does not matter.
-        let candidates = rows(&bytes);
+        let candidates = rows(training);
         let distances = candidates.square().sum_dim_intlist(1, false, Kind::Float).unsqueeze(0)
             - sought.matmul(&candidates.tr()) * 2.0;
         let (_, nearest) = distances.topk(NEIGHBOURS as i64, 1, false, true);
         let row = |label: &str, images: &Tensor| ImageRow { label: label.into(), cells: cells(pictures(images)) };
         let mut shown = vec![row("sample", &samples.narrow(0, 0, count))];
         for (i, label) in ["nearest", "second", "third", "fourth"].into_iter().enumerate() {
-            shown.push(row(label, &bytes.index_select(0, &nearest.select(1, i as i64))));
+            shown.push(row(label, &training.index_select(0, &nearest.select(1, i as i64))));
         }
         let looked = training.size()[0];
         let caption = format!(

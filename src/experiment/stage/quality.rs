@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::compare::{Cloud, Contest, Sources, Standings, Store, Summary, best, clouds, distinct};
+use super::compare::{Cloud, Contest, Sources, Standings, Store, Summary, best, clouds, distinct, metric};
 use super::features::features_folder;
-use super::findings::{Findings, Shown, label};
+use super::findings::{Findings, Ordinate, Shown, label, ordinate};
 use super::report::{Drawer, first_two};
 use crate::data::Part;
 use crate::error::Result;
@@ -16,7 +16,7 @@ use crate::feature::Card;
 use crate::metric::{Best, Need};
 use crate::order::{Point, fit};
 use crate::report::{
-    Block, ErrorSources, GridRow, NoiseFloor, OrderFit, OrderFits, OrderPanel, PointCell, PointGrid, PointRow,
+    Better, Block, ErrorSources, GridRow, NoiseFloor, OrderFit, OrderFits, OrderPanel, PointCell, PointGrid, PointRow,
     QualityCurves, QualityPoint, QualitySeries, SignificanceMatrix, Source, SourcePanel, TimeGrids, number,
 };
 use crate::solve::Schedule;
@@ -42,6 +42,7 @@ impl Drawer<'_> {
         for metric in findings.comparison.metrics() {
             let label = label(metric);
             let floor = match findings.floor(metric).is_some() {
+                true if is_of_unseen(metric) => " The dashed line is held-out images in their place.",
                 true if self.plan.data().digest().is_some() => " The dashed line is training rows in their place.",
                 true => " The dashed line is fresh data, the best that any sampler can reach with as many points.",
                 false => "",
@@ -49,7 +50,7 @@ impl Drawer<'_> {
             for (against, x_label) in [("nfe", "evaluations per sample"), ("seconds", self.seconds())] {
                 let cost = |s: &Summary| if against == "nfe" { s.nfe } else { s.seconds };
                 let curves = quality_curves(findings, metric, x_label, cost);
-                let front = if curves.front { " The broad line is the Pareto front." } else { "" };
+                let front = if curves.front.is_some() { " The broad line is the Pareto front." } else { "" };
                 let caption = format!(
                     "{label} of the samples against {x_label}{}, both measured. Bands are Student's 95 % intervals of the mean over \
                      repeats.{front}{floor}",
@@ -67,8 +68,9 @@ impl Drawer<'_> {
     fn about_features(&self, findings: &Findings) -> Option<String> {
         let spec = self.plan.spec.compare.as_ref()?;
         let metrics = findings.comparison.metrics();
-        let measured =
-            |choice: &MetricSpec| metrics.contains(&choice.name()) && choice.build().needs() == Some(Need::Features);
+        let measured = |choice: &MetricSpec| {
+            metrics.contains(&choice.name()) && choice.build().needs().is_some_and(Need::is_of_images)
+        };
         spec.metrics.iter().find(|choice| measured(choice))?;
         let folder = spec.features.as_ref().map_or_else(|| features_folder(self.plan), PathBuf::from);
         let about = match Card::read(&folder) {
@@ -220,20 +222,28 @@ impl Drawer<'_> {
     }
 }
 
+/// Whether the noise floor of a metric is that of images which neither the model nor the classifier was trained on.
+fn is_of_unseen(name: &str) -> bool {
+    let need = metric(name).and_then(|metric| metric.needs());
+    matches!(need, Some(Need::Asked | Need::Training { .. }))
+}
+
 /// Which solvers differ at each budget, folded away.
 fn matrices(findings: &Findings, standings: &Standings) -> Option<Block> {
     let metric = label(&standings.metric);
     let direction = best(&standings.metric);
+    let better = if direction == Best::Most { Better::More } else { Better::Less };
     let matrix = |contest: &Contest| {
         let value = |entry: &String| {
             let found = findings.at(entry, Some(contest.budget), &standings.metric);
-            found.map_or(f64::NAN, |s| direction.loss(s.value))
+            found.map_or(f64::NAN, |s| if better == Better::More { s.value } else { direction.loss(s.value) })
         };
         Block::Matrix(SignificanceMatrix {
             caption: format!("{metric} at {} evaluations", contest.budget),
             competitors: contest.entries.clone(),
             values: contest.entries.iter().map(value).collect(),
             pairs: contest.ranking.pairs.clone(),
+            better,
         })
     };
     let blocks: Vec<Block> =
@@ -244,20 +254,14 @@ fn matrices(findings: &Findings, standings: &Standings) -> Option<Block> {
 
 /// One series a solver, in the order of the experiment.
 fn quality_curves(findings: &Findings, metric: &str, x_label: &str, cost: impl Fn(&Summary) -> f64) -> QualityCurves {
-    let label = label(metric);
-    let direction = best(metric);
-    // On a logarithmic axis what may have either sign shows its size.
-    let (y_label, shown): (String, fn(f64) -> f64) = match direction {
-        Best::Least => (format!("{label} (lower is better)"), |value| value),
-        Best::Zero => (format!("|{label}| (lower is better)"), f64::abs),
-        Best::Most => (format!("{label} (higher is better)"), |value| value),
-    };
+    let Ordinate { label: y_label, scale, shown, front } = ordinate(metric);
     // Every solver keeps its place, and so its colour, in the figures of all metrics.
     let entries = findings.comparison.entries();
     let mine: Vec<&Summary> = findings.summaries.iter().filter(|s| s.metric == metric).collect();
     let point = |s: &Summary| {
         let point = QualityPoint::new(cost(s), shown(s.value), s.standard_error);
-        if direction == Best::Zero { point } else { point.within(s.interval) }
+        // The interval of a value is none of its size.
+        if best(metric) == Best::Zero { point } else { point.within(s.interval) }
     };
     let series = entries.into_iter().map(|entry| {
         let points: Vec<QualityPoint> = mine.iter().filter(|s| s.entry == entry).map(|s| point(s)).collect();
@@ -272,7 +276,8 @@ fn quality_curves(findings: &Findings, metric: &str, x_label: &str, cost: impl F
         series,
         floor: floor.map(|s| NoiseFloor { label: "data".into(), value: shown(s.value), error: s.standard_error }),
         bands: true,
-        front: direction == Best::Least,
+        scale,
+        front,
         ..QualityCurves::default()
     }
 }

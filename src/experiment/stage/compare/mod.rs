@@ -6,6 +6,7 @@
 
 mod cell;
 mod clouds;
+mod images;
 mod only;
 mod repeat;
 mod sources;
@@ -72,7 +73,7 @@ pub fn compare(
     left_out.iter().for_each(|line| observer.say(line));
     let mut subject = Subject::new(plan, &spec.metrics, spec.count(plan.spec.sample.count), observer);
     if subject.needs_features() {
-        subject = subject.with_features(wanted_features(plan, spec.features.as_deref(), observer)?);
+        subject = subject.with_features(wanted_features(plan, spec, observer)?);
     }
     let mut outcomes: Vec<Vec<Known>> = vec![Vec::new(); jobs.len() * spec.repeats];
     let missing = missing(&subject, model, &jobs, store, &mut outcomes);

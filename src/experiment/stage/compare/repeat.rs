@@ -6,6 +6,7 @@ use ndarray::Array2;
 use serde_json::json;
 use tch::{Device, Tensor};
 
+use super::images::{Exhibits, Gallery, References};
 use super::store::Known;
 use super::{Job, tick};
 use crate::data::Part;
@@ -14,7 +15,7 @@ use crate::experiment::choices::MetricSpec;
 use crate::experiment::observer::Observer;
 use crate::experiment::plan::{Choice, Plan};
 use crate::experiment::truth::{flow, laws, truth};
-use crate::feature::{Features, extract};
+use crate::feature::Features;
 use crate::metric::{Diagonal, Metric, Need, Question, Start, Target, Truth};
 use crate::score::Model;
 use crate::solve::{Sampler, Schedule, Tolerance, prior};
@@ -35,8 +36,8 @@ pub(in crate::experiment) struct Subject<'a> {
     tolerance: Option<Tolerance>,
     /// Which laws to compare, if a metric needs them.
     which: Option<(Start, Target)>,
-    /// What computes features of images, if a metric needs them.
-    features: Option<Mutex<Box<dyn Features>>>,
+    /// Who looks at images, if a metric needs it.
+    gallery: Option<Gallery<'a>>,
     /// The laws of what has run, for they are the same in every repeat.
     laws: Mutex<Vec<(LawKey, Laws)>>,
 }
@@ -61,7 +62,7 @@ impl<'a> Subject<'a> {
             match need {
                 Need::Flow { tolerance: both } => tolerance = Some(Tolerance { rtol: both, atol: both }),
                 Need::Laws { start, target } => which = Some((start, target)),
-                Need::Density | Need::Modes | Need::Features => {}
+                _ => {}
             }
         }
         let json = |metric: &MetricSpec| serde_json::to_string(metric).expect("settings are plain data");
@@ -75,33 +76,33 @@ impl<'a> Subject<'a> {
             truth: truth(plan.data()),
             tolerance,
             which,
-            features: None,
+            gallery: None,
             laws: Mutex::default(),
         }
     }
 
     /// Whether a metric needs features of images.
     pub(super) fn needs_features(&self) -> bool {
-        self.metrics.iter().any(|metric| metric.needs() == Some(Need::Features))
+        self.metrics.iter().any(|metric| is_of_images(&**metric))
     }
 
     /// With what computes features of images.
     pub(super) fn with_features(mut self, features: Box<dyn Features>) -> Self {
         for (metric, (_, key)) in self.metrics.iter().zip(&mut self.names) {
-            if metric.needs() == Some(Need::Features) {
+            if is_of_images(&**metric) {
                 *key += &format!(" of {}", features.hash());
             }
         }
-        Subject { features: Some(Mutex::new(features)), ..self }
+        let gallery = Gallery::new(self.plan, &self.metrics, features, self.observer);
+        Subject { gallery: Some(gallery), ..self }
     }
 
-    /// The features `[N, F]` of images `[N, C, H, W]`, if a metric needs them.
-    fn features(&self, images: &Tensor, workers: &Workers) -> Result<Option<Array2<f64>>> {
-        let Some(features) = &self.features else { return Ok(None) };
-        let features = features.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).share();
-        // As they are written to files.
-        let images = images.to_device(Device::Cpu).clamp(-1.0, 1.0);
-        extract(&*features, &images, workers, &|_| tick(self.observer)(0)).map(|found| Some(found.features))
+    /// Points `[N, D]` as rows; none where every metric looks at features instead, for images have many numbers.
+    fn rows(&self, x: &Tensor) -> Array2<f64> {
+        match self.metrics.iter().all(|metric| is_of_images(&**metric)) {
+            true => Array2::zeros((0, 0)),
+            false => tensor::to_rows(x),
+        }
     }
 
     /// Everything that determines the outcome of a job in a repeat but the metrics, as one line.
@@ -128,6 +129,10 @@ impl<'a> Subject<'a> {
     }
 }
 
+fn is_of_images(metric: &dyn Metric) -> bool {
+    metric.needs().is_some_and(Need::is_of_images)
+}
+
 /// The seed of x_T and of the noise: one for each repeat, away from that of `sample`.
 pub(super) fn seed(plan: &Plan, repeat: usize) -> u64 {
     plan.spec.seed.wrapping_add(1 + repeat as u64)
@@ -141,8 +146,8 @@ pub(in crate::experiment) struct Repeat<'a> {
     /// A tensor may go from thread to thread, but two may not look at it at once.
     init: Mutex<Tensor>,
     reference: Array2<f64>,
-    /// The features of the reference data, if a metric needs them.
-    features: Option<Array2<f64>>,
+    /// What is seen of the reference data, if a metric needs it.
+    references: Option<References>,
     /// The ends of the probability flow from x_T, for each way that a solver takes.
     flows: Vec<(Schedule, Array2<f64>)>,
 }
@@ -205,9 +210,10 @@ impl<'a> Repeat<'a> {
         let Subject { plan, count, .. } = *subject;
         let init = prior(&*plan.sde, seed, count, &plan.data().shape(), plan.options());
         let data = plan.reference(first, count);
-        let reference = tensor::to_rows(&data);
-        let features = subject.features(&data, &plan.compute.workers)?;
-        Ok(Repeat { subject, number: 0, seed, init: Mutex::new(init), reference, features, flows: Vec::new() })
+        let reference = subject.rows(&data);
+        let seen = |gallery: &Gallery| gallery.references(&data, &plan.compute.workers);
+        let references = subject.gallery.as_ref().map(seen).transpose()?;
+        Ok(Repeat { subject, number: 0, seed, init: Mutex::new(init), reference, references, flows: Vec::new() })
     }
 
     /// How bad a solver's steps are by the first of the metrics; NaN if the run diverges.
@@ -247,7 +253,9 @@ impl<'a> Repeat<'a> {
             // Fresh data (of finite data, the rows of training), far behind the references of all repeats in their stream.
             let first = (1 << 40) + (self.number * count) as u64;
             let other = plan.measured(Part::Training, first, count);
-            return Ok((self.answers((0.0, 0.0), Some(&other), None, None, workers)?, None));
+            let seen = |gallery: &Gallery| gallery.data(&other, first, workers);
+            let seen = self.subject.gallery.as_ref().map(seen).transpose()?;
+            return Ok((self.answers((0.0, 0.0), Some((&other, seen)), (None, None), workers), None));
         };
         let sampler = self.subject.sampler(&choice, job, self.seed);
         let laws = self.laws(&sampler, job, workers)?;
@@ -258,7 +266,9 @@ impl<'a> Repeat<'a> {
         match sampler.run(model, &init, workers, &tick(observer)) {
             Ok(run) => {
                 let seconds = if init.device() == Device::Cpu { run.cpu_seconds } else { run.seconds };
-                let known = self.answers((run.nfe, seconds), Some(&run.x), flow, laws.as_deref(), workers)?;
+                let seen = |gallery: &Gallery| gallery.samples(&run.x, workers);
+                let seen = self.subject.gallery.as_ref().map(seen).transpose()?;
+                let known = self.answers((run.nfe, seconds), Some((&run.x, seen)), (flow, laws.as_deref()), workers);
                 for (value, (name, _)) in known.iter().map(|known| known.value).zip(&self.subject.names) {
                     let value = value.map_or("not defined".into(), |value| format!("{value:.5}"));
                     let (label, nfe) = (&job.label, run.nfe);
@@ -270,7 +280,7 @@ impl<'a> Repeat<'a> {
             Err(error @ Error::NonFinite { .. }) => {
                 observer.say(&format!("{}: {error}", job.label));
                 let cost = (job.budget.unwrap_or(0) as f64, f64::NAN);
-                Ok((self.answers(cost, None, flow, laws.as_deref(), workers)?, None))
+                Ok((self.answers(cost, None, (flow, laws.as_deref()), workers), None))
             }
             Err(error) => Err(error),
         }
@@ -295,34 +305,34 @@ impl<'a> Repeat<'a> {
         workers.install(|| laws(plan, sampler, which, &|| tick(0)))
     }
 
-    /// What each metric says of the samples `x`: NaN where there are none, nothing where it lacks what it needs.
+    /// What each metric says of samples, and of what is seen of them: NaN where there are none, nothing where it lacks what
+    /// it needs.
     fn answers(
         &self,
         (nfe, seconds): (f64, f64),
-        x: Option<&Tensor>,
-        flow: Option<usize>,
-        laws: Option<&[Diagonal; 2]>,
+        samples: Option<(&Tensor, Option<Exhibits>)>,
+        (flow, laws): (Option<usize>, Option<&[Diagonal; 2]>),
         workers: &Workers,
-    ) -> Result<Vec<Known>> {
-        let Subject { metrics, names, truth, .. } = self.subject;
-        let samples = x.map_or(Array2::zeros((0, 0)), tensor::to_rows);
+    ) -> Vec<Known> {
+        let Subject { metrics, names, truth, gallery, .. } = self.subject;
+        let x = samples.as_ref().map_or(Array2::zeros((0, 0)), |(x, _)| self.subject.rows(x));
+        let exhibits = samples.as_ref().and_then(|(_, exhibits)| exhibits.as_ref());
         let flow = flow.map(|flow| self.flows[flow].1.view());
         let laws = laws.map(|laws| laws.each_ref());
-        let features = x.map_or(Ok(None), |x| self.subject.features(x, workers))?;
-        let plain = Question { x: samples.view(), data: self.reference.view(), truth, flow, laws };
-        let of_features =
-            self.features.as_ref().zip(features.as_ref()).map(|(data, x)| Question::new(x.view(), data.view()));
+        let plain = Question { truth, flow, laws, ..Question::new(x.view(), self.reference.view()) };
+        let of_images = |need| Some(gallery.as_ref()?.question(need, exhibits?, self.references.as_ref()?));
         let answer = |metric: &dyn Metric, key: &str| {
-            let question = match (metric.needs(), of_features) {
-                (Some(Need::Features), Some(question)) => question,
-                _ => plain,
+            let (question, told) = match metric.needs() {
+                // Who looks at images was asked beforehand whether it can tell.
+                Some(need) if need.is_of_images() => (of_images(need), true),
+                need => (samples.as_ref().map(|_| plain), need.is_none_or(|need| plain.has(need))),
             };
-            let told = metric.needs().is_none_or(|need| question.has(need));
-            let estimate = x.filter(|_| told).map(|_| workers.install(|| metric.measure(&question)));
+            let question = question.filter(|_| told);
+            let estimate = question.map(|question| workers.install(|| metric.measure(&question)));
             let value = told.then(|| estimate.map_or(f64::NAN, |estimate| estimate.value));
             let standard_error = estimate.map_or(f64::NAN, |estimate| estimate.standard_error);
             Known { metric: key.to_owned(), nfe, seconds, value, standard_error }
         };
-        Ok(metrics.iter().zip(names).map(|(metric, (_, key))| answer(&**metric, key)).collect())
+        metrics.iter().zip(names).map(|(metric, (_, key))| answer(&**metric, key)).collect()
     }
 }

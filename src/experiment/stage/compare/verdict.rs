@@ -52,7 +52,8 @@ struct Line<'a> {
 }
 
 impl Comparison {
-    /// How the solvers stand, by each metric that ranks them. Where values near zero are good, their sizes count.
+    /// How the solvers stand, by each metric that ranks them. Pairs are of values; where those near a number are good, of
+    /// their distances from it.
     pub fn standings(&self) -> Vec<Standings> {
         self.metrics().into_iter().map(|metric| self.by(metric)).collect()
     }
@@ -84,7 +85,13 @@ impl Comparison {
         // What has no error is not drawn at random.
         let exact = mine.iter().all(|cell| cell.standard_error == 0.0 || cell.value.is_nan());
         let rankings = rank(&numbers, if exact { Paired::exact } else { Paired::sampled });
-        contests.iter_mut().zip(rankings).for_each(|(contest, ranking)| contest.ranking = ranking);
+        for (contest, mut ranking) in contests.iter_mut().zip(rankings) {
+            if best == Best::Most {
+                // Losses are −value: of the values themselves the differences have the other sign.
+                ranking.pairs.iter_mut().for_each(|pair| pair.paired = pair.paired.reversed());
+            }
+            contest.ranking = ranking;
+        }
         Standings { metric: metric.to_owned(), contests }
     }
 }
@@ -145,4 +152,50 @@ pub(in crate::experiment::stage) fn metric(name: &str) -> Option<Box<dyn Metric>
 /// Which values of a metric are good.
 pub(in crate::experiment::stage) fn best(name: &str) -> Best {
     metric(name).map_or(Best::Least, |metric| metric.best())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two solvers in three repeats.
+    fn comparison(metric: &str, values: [[f64; 3]; 2]) -> Comparison {
+        let cell = |entry: &str, repeat: usize, value: f64| Cell {
+            entry: entry.into(),
+            budget: Some(10),
+            steps: Some(10),
+            repeat,
+            nfe: 10.0,
+            seconds: 1.0,
+            metric: metric.into(),
+            value,
+            standard_error: 0.01,
+        };
+        let of = |(entry, values): (&&str, [f64; 3])| (0..3).map(|i| cell(entry, i, values[i])).collect::<Vec<_>>();
+        Comparison { cells: ["a", "b"].iter().zip(values).flat_map(of).collect() }
+    }
+
+    /// The same numbers, and who is best by each metric.
+    #[test]
+    fn each_metric_says_which_values_are_good() {
+        let values = [[0.70, 0.71, 0.69], [0.02, 0.03, 0.01]];
+        for (metric, best) in [
+            ("frechet_distance", "b"),
+            ("class_balance", "b"),
+            ("precision", "a"),
+            ("class_accuracy", "a"),
+            // 0.02 is 0.03 from what a good sampler has, 0.70 is 0.65.
+            ("memorisation", "b"),
+        ] {
+            let standings = comparison(metric, values).standings();
+            let contest = standings[0].at(10).expect("a contest");
+            assert!(contest.is_best(best) && !contest.is_tied(if best == "a" { "b" } else { "a" }), "{metric}");
+            // The difference is of values, whichever are good.
+            let difference = contest.ranking.pairs[0].paired.difference;
+            let expected = if metric == "memorisation" { 0.65 - 0.03 } else { 0.68 };
+            assert!((difference - expected).abs() < 1e-12, "{metric}: {difference}");
+        }
+        let near = comparison("memorisation", [[0.06, 0.05, 0.04], [0.0; 3]]).standings();
+        assert!(near[0].at(10).is_some_and(|contest| contest.is_best("a")));
+    }
 }
