@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use criterion::Criterion;
-use ornstein::model::{Builder, Condition, Mlp, Network, Prediction, Trained};
+use ornstein::model::{Builder, Condition, Mlp, Network, Preconditioning, Prediction, Trained};
 use ornstein::rng::{Purpose, Stream};
 use ornstein::score::{Denoiser, Model};
 use ornstein::sde::{Sde, Vp};
@@ -37,7 +37,8 @@ fn model() -> Trained {
     let values = tensor::normals(Stream::new(0, Purpose::Init), 0, 1, &parameters.flat().unsqueeze(0)) * 0.05;
     tch::no_grad(|| parameters.flat().copy_(&values.squeeze_dim(0)));
     let sde: Arc<dyn Sde> = Arc::new(Vp::default());
-    Trained { network, prediction: Prediction::Edm, sde, sigma_data: 0.7, condition: Condition::default() }
+    let preconditioning = Preconditioning::new(Prediction::Edm, 0.7);
+    Trained { network, preconditioning, sde, condition: Condition::default() }
 }
 
 fn sampler(method: Method, chunk: usize) -> Sampler {

@@ -17,7 +17,7 @@ use std::time::Instant;
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use ornstein::data::{Dataset, Toy, TwoMoons};
-use ornstein::model::{Builder, Condition, Interface, Mlp, Network, Parameters, Prediction, Trained, Unet};
+use ornstein::model::{Builder, Condition, Interface, Mlp, Network, Parameters, Preconditioning, Prediction, Trained, Unet};
 use ornstein::rng::{Purpose, Stream};
 use ornstein::score::{Model, parts};
 use ornstein::sde::Edm;
@@ -75,8 +75,7 @@ fn trainer(batch: usize, (network, parameters): (Box<dyn Network>, Parameters), 
         time: Arc::new(LogNormal::default()),
         strata: 1,
         weighting: Arc::new(EdmWeighting {}),
-        prediction: Prediction::Edm,
-        sigma_data: 0.7,
+        preconditioning: Preconditioning::new(Prediction::Edm, 0.7),
         seed: 0,
     };
     let settings = TrainerSettings {
@@ -131,7 +130,8 @@ fn forward(batch: i64) -> impl FnMut() {
     let (network, _) = unet();
     let chunk = 2 * network.grain();
     let sde = Arc::new(Edm::default());
-    let model = Trained { network, prediction: Prediction::Edm, sde, sigma_data: 0.5, condition: Condition::default() };
+    let preconditioning = Preconditioning::new(Prediction::Edm, 0.5);
+    let model = Trained { network, preconditioning, sde, condition: Condition::default() };
     let x = images(batch);
     move || {
         let parts: Vec<_> = parts(&model, &x, chunk).collect();

@@ -2,7 +2,8 @@
 
 use std::cmp::Ordering;
 
-use super::choices::{EmaSpec, GridSpec, MetricSpec, PredictorCorrector, Restart, SolverSpec};
+use super::choices::{DataSpec, EmaSpec, GridSpec, MetricSpec, PredictorCorrector, Restart, SolverSpec};
+use super::examples::NO_EXAMPLES;
 use super::model_spec::ModelSpec;
 use super::spec::{CompareSpec, FLOOR, LearnedModel, SampleSpec, Spec, Which};
 use super::tree::short;
@@ -48,6 +49,7 @@ impl Settings for Spec {
                 "give `model` a network, write `model: empirical`, or choose a Gaussian or a mixture of Gaussians",
             ));
         }
+        self.check_without_examples()?;
         under("sample", &self.sample)?;
         self.check_model_of_samples().map_err(|fault| fault.under("sample"))?;
         check_grid(&self.sample.grid, &*sde, self.sample.steps()).map_err(|fault| fault.under("sample.grid"))?;
@@ -111,6 +113,22 @@ fn check_grid(grid: &GridSpec, sde: &dyn Sde, steps: usize) -> Result<(), Fault>
 }
 
 impl Spec {
+    /// Where the shape is all that is known of the data, nothing may look at examples.
+    fn check_without_examples(&self) -> Result<(), Fault> {
+        let DataSpec::ImageShape(_) = self.data else { return Ok(()) };
+        let missing = |key: &str, problem: &str| Err(Fault::new(key, problem, NO_EXAMPLES));
+        match &self.model {
+            ModelSpec::Empirical(_) => missing("model", "there are no points without examples of the data"),
+            ModelSpec::Learned(LearnedModel { sigma_data: None, .. }) => Err(Fault::new(
+                "model.sigma_data",
+                "without examples of the data it cannot be measured",
+                "write the standard deviation that the network was trained with",
+            )),
+            _ if self.compare.is_some() => missing("compare", "there are no examples of the data to compare with"),
+            _ => Ok(()),
+        }
+    }
+
     /// What `sample` asks of a trained model has to be there after `train`.
     fn check_model_of_samples(&self) -> Result<(), Fault> {
         let train = self.train.as_ref();
@@ -209,6 +227,7 @@ fn check_name(name: &str) -> Result<(), Fault> {
 impl Settings for LearnedModel {
     fn check(&self) -> Result<(), Fault> {
         under("network", &self.network)?;
+        under("noise_level", &self.noise_level)?;
         self.sigma_data.map_or(Ok(()), |sigma_data| positive("sigma_data", sigma_data))
     }
 }

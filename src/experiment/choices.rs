@@ -54,6 +54,8 @@ choice! {
         images => Images(data::ImageFiles),
         /// Images in a NPY or NPZ file.
         image_array => ImageArray(data::ImageArray),
+        /// Images of which the shape is known and no example.
+        image_shape => ImageShape(data::ImageShape),
     }
 }
 
@@ -82,6 +84,18 @@ choice! {
         mlp => Mlp(model::Mlp),
         /// A U-Net, for images.
         unet => Unet(model::Unet),
+    }
+}
+
+choice! {
+    /// How the network is told the noise level.
+    pub enum NoiseLevelSpec ("noise level") {
+        /// A quarter of the logarithm of σ/α (EDM).
+        quarter_log => QuarterLog(model::QuarterLog),
+        /// The logarithm of σ/α (NCSN++).
+        log => Log(model::Log),
+        /// The step of a discrete chain (DDPM) at which σ/α is the same.
+        time_step => TimeStep(model::TimeStep),
     }
 }
 

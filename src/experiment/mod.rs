@@ -6,6 +6,8 @@ mod choice;
 mod choices;
 mod differences;
 mod document;
+mod examples;
+pub mod exchange;
 mod forecast;
 mod grid_search;
 mod hash;
@@ -35,10 +37,11 @@ mod tree;
 mod truth;
 
 pub use choices::{
-    CorrectorSpec, DataSpec, EmaSpec, GridMethodSpec, GridSpec, MetricSpec, NetworkSpec, OptimizerSpec,
+    CorrectorSpec, DataSpec, EmaSpec, GridMethodSpec, GridSpec, MetricSpec, NetworkSpec, NoiseLevelSpec, OptimizerSpec,
     PredictorCorrector, Restart, ScheduleSpec, SdeSpec, SolverSpec, TimeSpec, WeightingSpec,
 };
 pub use document::Document;
+pub use exchange::Import;
 pub use forecast::{Forecast, Memory, Sampling, Training, forecast, mebibytes};
 pub use grid_search::{GridFound, GridSearch, default_error};
 pub use lint::lint;
@@ -54,6 +57,7 @@ pub use solver_card::SolverCard;
 pub use spec::{CompareSpec, Entry, FLOOR, LearnedModel, Noise, SampleSpec, Spec, Which};
 pub use sweep::{Cell, Sweep};
 pub use train_spec::{Averages, EarlyStop, TrainSpec, Validate};
+pub use training::Loaded;
 
 #[cfg(test)]
 mod tests;

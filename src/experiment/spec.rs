@@ -1,12 +1,12 @@
 //! The typed form of an experiment file.
 
-use super::choices::{DataSpec, EmaSpec, GridSpec, MetricSpec, NetworkSpec, SdeSpec, SolverSpec};
+use super::choices::{DataSpec, EmaSpec, GridSpec, MetricSpec, NetworkSpec, NoiseLevelSpec, SdeSpec, SolverSpec};
 use super::model_spec::ModelSpec;
 use super::read::{Invalid, read};
 use super::train_spec::TrainSpec;
 use super::tree::Tree;
 use crate::error::{Fault, Settings};
-use crate::model::Prediction;
+use crate::model::{Input, Prediction};
 use serde::{Deserialize, Serialize};
 
 /// An experiment: what to learn, with what, and how to sample and compare.
@@ -50,6 +50,17 @@ pub struct LearnedModel {
     /// The standard deviation of the data, to scale what enters and leaves the network; measured if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sigma_data: Option<f64>,
+    /// How the network is shown the state.
+    // The defaults of this and the next are not written out: they were there before they could be chosen, and hashes stay.
+    #[serde(skip_serializing_if = "is_default")]
+    pub input: Input,
+    /// How the network is told the noise level.
+    #[serde(skip_serializing_if = "is_default")]
+    pub noise_level: NoiseLevelSpec,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// How to draw samples.
@@ -172,7 +183,13 @@ const DEFAULT_STEPS: usize = 20;
 
 impl Default for LearnedModel {
     fn default() -> Self {
-        LearnedModel { network: NetworkSpec::Mlp(Default::default()), predict: Prediction::Edm, sigma_data: None }
+        LearnedModel {
+            network: NetworkSpec::Mlp(Default::default()),
+            predict: Prediction::Edm,
+            sigma_data: None,
+            input: Input::UnitVariance,
+            noise_level: NoiseLevelSpec::default(),
+        }
     }
 }
 

@@ -34,6 +34,7 @@ const NODES: usize = 64;
 /// # Errors
 /// Files of the run that cannot be read, a disk that is full, an interrupt.
 pub fn report(plan: &Plan, model: &dyn Model, run: &RunDir, observer: &dyn Observer) -> Result<PathBuf> {
+    plan.needs_examples("a report")?;
     let drawer = Drawer { plan, model, folder: run.folder("figures")? };
     let path = run.file("compare.csv");
     let comparison = if path.is_file() { Some(Comparison::read(&path)?) } else { None };

@@ -4,7 +4,7 @@ use super::{TWO_MOONS, parse};
 use crate::experiment::locate::{Step, line};
 use crate::experiment::tree::Tree;
 use crate::experiment::{
-    CompareSpec, DataSpec, EmpiricalModel, Entry, GridSpec, LearnedModel, MetricSpec, ModelSpec, NetworkSpec, Noise,
+    CompareSpec, DataSpec, EmpiricalModel, Entry, GridSpec, LearnedModel, MetricSpec, ModelSpec, NetworkSpec, Noise, NoiseLevelSpec,
     PredictorCorrector, SampleSpec, SdeSpec, SolverSpec, Spec, TimeSpec, TrainSpec,
 };
 use crate::{data, metric, model, sde, solve, train};
@@ -70,6 +70,9 @@ fn images() -> impl Strategy<Value = DataSpec> {
                 })
             }
         ),
+        (1usize..5, 1usize..300, -2.0..0.0).prop_map(|(channels, height, black)| {
+            DataSpec::ImageShape(data::ImageShape { channels, height, black, ..Default::default() })
+        }),
         (file(), option::of(file()), prepare()).prop_map(|(array, labels, prepare)| {
             let array = Some(array);
             DataSpec::ImageArray(data::ImageArray {
@@ -158,7 +161,14 @@ fn grid() -> impl Strategy<Value = (GridSpec, usize)> {
 fn model() -> impl Strategy<Value = ModelSpec> {
     let learned = (1usize..1000, option::of(0.01..10.0)).prop_map(|(width, sigma_data)| {
         let network = NetworkSpec::Mlp(model::Mlp { width, ..Default::default() });
-        ModelSpec::Learned(LearnedModel { network, predict: model::Prediction::Velocity, sigma_data })
+        let chain = model::TimeStep { num_train_timesteps: width + 1, ..Default::default() };
+        ModelSpec::Learned(LearnedModel {
+            network,
+            predict: model::Prediction::Velocity,
+            sigma_data,
+            input: if width % 2 == 0 { model::Input::Exploding } else { model::Input::UnitVariance },
+            noise_level: if width % 3 == 0 { NoiseLevelSpec::TimeStep(chain) } else { NoiseLevelSpec::default() },
+        })
     });
     let empirical = (1usize..10_000).prop_map(|points| ModelSpec::Empirical(EmpiricalModel { points }));
     prop_oneof![Just(ModelSpec::Exact), empirical, learned]
