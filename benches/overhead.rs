@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use criterion::Criterion;
-use ornstein::model::{Builder, Condition, Interface, Mlp, Network, Prediction, Trained, Unet};
+use ornstein::model::{Builder, Condition, Interface, Mlp, Network, Preconditioning, Prediction, Trained, Unet};
 use ornstein::rng::{Purpose, Stream};
 use ornstein::score::Model;
 use ornstein::sde::{Sde, Vp};
@@ -95,7 +95,8 @@ impl Subject {
         let values = tensor::normals(Stream::new(0, Purpose::Init), 0, 1, &parameters.flat().unsqueeze(0)) * 0.05;
         tch::no_grad(|| parameters.flat().copy_(&values.squeeze_dim(0)));
         let sde: Arc<dyn Sde> = Arc::new(Vp::default());
-        Trained { network, prediction: Prediction::Edm, sde, sigma_data: 0.7, condition: Condition::default() }
+        let preconditioning = Preconditioning::new(Prediction::Edm, 0.7);
+        Trained { network, preconditioning, sde, condition: Condition::default() }
     }
 
     fn init(self) -> Tensor {

@@ -20,7 +20,7 @@ use std::time::Instant;
 use criterion::{BenchmarkId, Criterion, Throughput};
 use ornstein::data::{Dataset, Toy, TwoMoons};
 use ornstein::model::{
-    Builder, Condition, Dit, Interface, Mlp, Network, Parameters, Precision, Prediction, Trained, Unet,
+    Builder, Condition, Dit, Interface, Mlp, Network, Parameters, Precision, Preconditioning, Prediction, Trained, Unet,
 };
 use ornstein::rng::{Purpose, Stream};
 use ornstein::score::{Model, parts};
@@ -116,8 +116,7 @@ fn trainer(batch: usize, (network, parameters): (Box<dyn Network>, Parameters), 
         time: Arc::new(LogNormal::default()),
         strata: 1,
         weighting: Arc::new(EdmWeighting {}),
-        prediction: Prediction::Edm,
-        sigma_data: 0.7,
+        preconditioning: Preconditioning::new(Prediction::Edm, 0.7),
         seed: 0,
         gradient_checkpointing: false,
     };
@@ -174,7 +173,8 @@ fn forward(picture: Picture, batch: usize, device: Device) -> impl FnMut() {
     let (network, batch) = (picture.network(device).0, batch as i64);
     let chunk = if device == Device::Cpu { 2 * network.grain() } else { batch };
     let sde = Arc::new(Edm::default());
-    let model = Trained { network, prediction: Prediction::Edm, sde, sigma_data: 0.5, condition: Condition::default() };
+    let preconditioning = Preconditioning::new(Prediction::Edm, 0.5);
+    let model = Trained { network, preconditioning, sde, condition: Condition::default() };
     let x = picture.images(batch, device);
     move || {
         let parts: Vec<_> = parts(&model, &x, chunk).collect();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ornstein::data::Library;
 use ornstein::experiment::{Compute, Plan, Spec};
-use ornstein::model::{Builder, Condition, Network, Prediction, Trained, Training};
+use ornstein::model::{Builder, Condition, Network, Preconditioning, Prediction, Trained, Training};
 use ornstein::rng::{Purpose, Stream};
 use ornstein::score::exact::Law;
 use ornstein::score::{Denoiser, Model};
@@ -64,7 +64,7 @@ impl Network for Perfect {
             // c_noise = ¼ ln κ tells the time.
             let t = self.sde.time_of_ratio((4.0 * c_noise).exp());
             let Kernel { alpha, sigma } = self.sde.kernel(t);
-            let of = self.prediction.row(&*self.sde, t, SIGMA_DATA);
+            let of = Preconditioning::new(self.prediction, SIGMA_DATA).row(&*self.sde, t);
             for ((value, mean), spectrum) in row.iter_mut().zip(MEAN).zip(SPECTRUM) {
                 let x = *value / of.input;
                 let gain = alpha * spectrum / (alpha * alpha * spectrum + sigma * sigma);
@@ -95,16 +95,8 @@ fn objective(
     weighting: Arc<dyn Weighting>,
     prediction: Prediction,
 ) -> Objective {
-    Objective {
-        sde: sde.clone(),
-        time,
-        strata: 1,
-        weighting,
-        prediction,
-        sigma_data: SIGMA_DATA,
-        seed: 5,
-        gradient_checkpointing: false,
-    }
+    let preconditioning = Preconditioning::new(prediction, SIGMA_DATA);
+    Objective { sde: sde.clone(), time, strata: 1, weighting, preconditioning, seed: 5, gradient_checkpointing: false }
 }
 
 /// E‖D − x₀‖² w(t) is w(t) times the mean posterior variance; the error is Gaussian, so its standard error is known too.
@@ -218,8 +210,8 @@ fn the_optimum_of_each_noise_level_is_the_posterior_variance() {
     let x0 = plan.validation(4000).x.to_kind(Kind::Float);
     let prediction = Prediction::Edm;
     let network = Box::new(Perfect { sde: sde.clone(), prediction });
-    let sigma_data = SIGMA_DATA;
-    let perfect = Trained { network, prediction, sde, sigma_data, condition: Condition::default() };
+    let preconditioning = Preconditioning::new(prediction, SIGMA_DATA);
+    let perfect = Trained { network, preconditioning, sde, condition: Condition::default() };
     let mut levels = 0;
     let stream = Stream::new(5, Purpose::Levels);
     let mut tick = || {
@@ -310,7 +302,7 @@ fn least_loss(objective: &Objective) -> f64 {
     let (sde, nodes) = (&*objective.sde, 20_000);
     let at = |i: usize| {
         let t = objective.time.quantile(sde, (i as f64 + 0.5) / nodes as f64);
-        let weight = objective.weighting.of_denoiser(sde, t, objective.sigma_data);
+        let weight = objective.weighting.of_denoiser(sde, t, objective.preconditioning.sigma_data);
         weight * objective.time.correction(sde, t) * posterior(sde, t).iter().sum::<f64>() / 2.0
     };
     (0..nodes).map(at).sum::<f64>() / nodes as f64
@@ -334,7 +326,7 @@ fn training_finds_the_exact_denoiser_in_every_row() {
         assert_eq!(losses.len(), 800);
         let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
         let objective = Objective {
-            sigma_data: plan.sigma_data(),
+            preconditioning: Preconditioning::new(Prediction::Edm, plan.sigma_data()),
             ..objective(&plan.sde, Arc::new(LogNormal::default()), Arc::new(EdmWeighting {}), Prediction::Edm)
         };
         let least = least_loss(&objective);
@@ -387,8 +379,8 @@ fn samples_come_from_averaged_parameters() {
     let with = |values: &Tensor| -> Box<dyn Model> {
         let (network, parameters) = plan.network().expect("a network for points");
         tch::no_grad(|| parameters.flat().copy_(values));
-        let (sde, sigma_data) = (plan.sde.clone(), plan.sigma_data());
-        Box::new(Trained { network, prediction: Prediction::Edm, sde, sigma_data, condition: Condition::default() })
+        let preconditioning = Preconditioning::new(Prediction::Edm, plan.sigma_data());
+        Box::new(Trained { network, preconditioning, sde: plan.sde.clone(), condition: Condition::default() })
     };
     let x = plan.reference(0, 100).to_kind(Kind::Float);
     let at = |model: &dyn Model| tch::no_grad(|| model.denoise(&x, 0.3));

@@ -5,8 +5,10 @@ mod check;
 mod children;
 mod compare;
 mod completions;
+mod export;
 mod features;
 mod grid;
+mod import;
 mod list;
 mod orders;
 mod out_of_memory;
@@ -61,6 +63,10 @@ enum Verb {
     Grid(grid::Grid),
     /// Train features of labelled images, which distances between sets of images are measured on
     Features(features::Features),
+    /// Make a run of a model of diffusers, to be sampled, compared or trained on
+    Import(import::Import),
+    /// Write the network of a run as a model folder that diffusers reads
+    Export(export::Export),
     /// Draw the figures of a run again and write its report.html, or put several runs into one report
     Report(report::Report),
     /// List what an experiment may choose: solvers, SDEs, data sets, …
@@ -156,6 +162,8 @@ impl Verb {
             Verb::Orders(verb) => verb.run(),
             Verb::Grid(verb) => verb.run(),
             Verb::Features(verb) => verb.run(),
+            Verb::Import(verb) => verb.run(),
+            Verb::Export(verb) => verb.run(),
             Verb::Report(verb) => verb.run(),
             Verb::List(verb) => verb.run(),
             Verb::Schema(verb) => verb.run(),

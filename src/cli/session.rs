@@ -89,6 +89,11 @@ impl Session {
         Ok(Session { plan, terminal, given, out: shared.out.clone(), resume: shared.resume })
     }
 
+    /// A plan that was made otherwise, for a run of its own.
+    pub fn on(plan: Plan, terminal: Terminal, out: Option<PathBuf>) -> Self {
+        Session { plan, terminal, given: None, out, resume: false }
+    }
+
     /// Says what the experiment probably does not mean, each thing once.
     pub fn warn(&self, warnings: &[String]) {
         for (number, warning) in warnings.iter().enumerate() {
@@ -176,8 +181,14 @@ impl Session {
         if let Some(model) = self.plan.untrained() {
             return Ok((model, self.given.clone()));
         }
+        let (manifest, run) = self.manifest(checkpoint)?;
+        Ok((self.plan.trained_on(&manifest, condition)?, run))
+    }
+
+    /// The manifest of the checkpoint of a network, and the run that it belongs to.
+    pub fn manifest(&self, checkpoint: Option<&Path>) -> Result<(PathBuf, Option<RunDir>)> {
         if let Some(path) = checkpoint {
-            return Ok((self.plan.trained_on(&path.with_extension("json"), condition)?, self.given.clone()));
+            return Ok((path.with_extension("json"), self.given.clone()));
         }
         let run = match (&self.given, &self.out) {
             (Some(given), _) => Some(given.clone()),
@@ -194,6 +205,6 @@ impl Session {
                 let problem = format!("no trained model of this experiment in {}", place.display());
                 Error::argument("experiment", problem, "train one first: ornstein train EXPERIMENT")
             })?;
-        Ok((self.plan.trained_on(&manifest, condition)?, run))
+        Ok((manifest, run))
     }
 }

@@ -19,6 +19,7 @@ mod picture;
 mod prepare;
 mod resample;
 mod scale;
+mod shape;
 
 use std::path::Path;
 
@@ -37,6 +38,7 @@ pub use self::files::ImageFiles;
 pub use self::idx::Idx;
 pub use self::known::{FashionMnist, Mnist};
 pub use self::prepare::Prepare;
+pub use self::shape::{ImageShape, Shape};
 
 /// Images in memory.
 #[derive(Debug)]

@@ -23,7 +23,9 @@ pub use cifar10_gaussian::Cifar10Gaussian;
 pub use epoch::place;
 pub use funnel::Funnel;
 pub use gaussian::{Gaussian, GaussianMixture, Known};
-pub use image::{Augment, Cifar10, Class, FashionMnist, Idx, ImageArray, ImageFiles, Images, Mnist, Prepare};
+pub use image::{
+    Augment, Cifar10, Class, FashionMnist, Idx, ImageArray, ImageFiles, ImageShape, Images, Mnist, Prepare, Shape,
+};
 pub use library::{Library, VARIABLE};
 pub use modes::{GaussianGrid, OrthogonalMixture};
 pub use ring::{Circles, Rings};
@@ -72,6 +74,11 @@ impl Examples {
 pub trait Dataset: Debug + Send + Sync {
     /// The shape of one sample: `[D]` for points, `[C, H, W]` for images.
     fn shape(&self) -> Vec<i64>;
+
+    /// Whether there are samples to draw; without them the shape is all that is known, and nothing may be drawn.
+    fn has_examples(&self) -> bool {
+        true
+    }
 
     /// The samples `first..first + count` of the stream, `[count, …]`, on the CPU: float64, but float32 of images, whose
     /// bytes float32 holds exactly enough.

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use super::choices::{
-    CorrectorSpec, DataSpec, EmaSpec, GridSpec, MetricSpec, NetworkSpec, OptimizerSpec, PredictorCorrector, Restart,
-    ScheduleSpec, SdeSpec, TimeSpec, WeightingSpec,
+    CorrectorSpec, DataSpec, EmaSpec, GridSpec, MetricSpec, NetworkSpec, NoiseLevelSpec, OptimizerSpec,
+    PredictorCorrector, Restart, ScheduleSpec, SdeSpec, TimeSpec, WeightingSpec,
 };
+use super::spec::LearnedModel;
 use crate::data::{Dataset, Library, Toy};
 use crate::error::Fault;
 use crate::metric::{Fidelity, Measure, Metric};
-use crate::model::{Builder, Interface, Network};
+use crate::model::{Builder, Interface, Network, NoiseLevel, Preconditioning, QuarterLog};
 use crate::sde::Sde;
 use crate::solve::{About, Corrector, Grid, Method, Recipe};
 use crate::train::{AdamW, Averaging, Schedule, TimeLaw, Weighting};
@@ -58,6 +59,7 @@ impl DataSpec {
             DataSpec::Idx(settings) => Arc::new(settings.build(library)?),
             DataSpec::Images(settings) => Arc::new(settings.build(library)?),
             DataSpec::ImageArray(settings) => Arc::new(settings.build(library)?),
+            DataSpec::ImageShape(settings) => Arc::new(settings.build()),
         })
     }
 
@@ -126,6 +128,31 @@ impl NetworkSpec {
             NetworkSpec::Mlp(_) => false,
             NetworkSpec::Unet(_) | NetworkSpec::Dit(_) => true,
         }
+    }
+}
+
+impl Default for NoiseLevelSpec {
+    fn default() -> Self {
+        NoiseLevelSpec::QuarterLog(QuarterLog {})
+    }
+}
+
+impl NoiseLevelSpec {
+    /// c_noise as a function of κ.
+    pub fn build(&self) -> Arc<dyn NoiseLevel> {
+        match self {
+            NoiseLevelSpec::QuarterLog(level) => Arc::new(*level),
+            NoiseLevelSpec::Log(level) => Arc::new(*level),
+            NoiseLevelSpec::TimeStep(settings) => Arc::new(settings.build()),
+        }
+    }
+}
+
+impl LearnedModel {
+    /// What stands around the network, where the root mean square of the data's coordinates is `sigma_data`.
+    pub fn preconditioning(&self, sigma_data: f64) -> Preconditioning {
+        let LearnedModel { predict: prediction, input, .. } = *self;
+        Preconditioning { prediction, sigma_data, input, noise_level: self.noise_level.build() }
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::cmp::Ordering;
 
-use super::choices::{EmaSpec, GridSpec, MetricSpec, NetworkSpec, PredictorCorrector, Restart, SolverSpec};
+use super::choices::{DataSpec, EmaSpec, GridSpec, MetricSpec, NetworkSpec, PredictorCorrector, Restart, SolverSpec};
+use super::examples::NO_EXAMPLES;
 use super::model_spec::ModelSpec;
 use super::spec::{CompareSpec, FLOOR, LearnedModel, SampleSpec, Spec, Which};
 use super::tree::short;
@@ -49,6 +50,7 @@ impl Settings for Spec {
             ));
         }
         self.check_network()?;
+        self.check_without_examples()?;
         under("sample", &self.sample)?;
         self.check_model_of_samples().map_err(|fault| fault.under("sample"))?;
         check_grid(&self.sample.grid, &*sde, self.sample.steps()).map_err(|fault| fault.under("sample.grid"))?;
@@ -127,6 +129,22 @@ impl Spec {
                 let problem = format!("{} has no blocks that could be computed again", network.name());
                 Err(Fault::new("train.gradient_checkpointing", problem, "remove it, or choose unet or dit"))
             }
+            _ => Ok(()),
+        }
+    }
+
+    /// Where the shape is all that is known of the data, nothing may look at examples.
+    fn check_without_examples(&self) -> Result<(), Fault> {
+        let DataSpec::ImageShape(_) = self.data else { return Ok(()) };
+        let missing = |key: &str, problem: &str| Err(Fault::new(key, problem, NO_EXAMPLES));
+        match &self.model {
+            ModelSpec::Empirical(_) => missing("model", "there are no points without examples of the data"),
+            ModelSpec::Learned(LearnedModel { sigma_data: None, .. }) => Err(Fault::new(
+                "model.sigma_data",
+                "without examples of the data it cannot be measured",
+                "write the standard deviation that the network was trained with",
+            )),
+            _ if self.compare.is_some() => missing("compare", "there are no examples of the data to compare with"),
             _ => Ok(()),
         }
     }
@@ -229,6 +247,7 @@ fn check_name(name: &str) -> Result<(), Fault> {
 impl Settings for LearnedModel {
     fn check(&self) -> Result<(), Fault> {
         under("network", &self.network)?;
+        under("noise_level", &self.noise_level)?;
         self.sigma_data.map_or(Ok(()), |sigma_data| positive("sigma_data", sigma_data))
     }
 }

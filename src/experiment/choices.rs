@@ -54,6 +54,8 @@ choice! {
         images => Images(data::ImageFiles),
         /// Images in a NPY or NPZ file.
         image_array => ImageArray(data::ImageArray),
+        /// Images of which the shape is known and no example.
+        image_shape => ImageShape(data::ImageShape),
     }
 }
 
@@ -84,6 +86,18 @@ choice! {
         unet => Unet(model::Unet),
         /// A diffusion transformer, for images.
         dit => Dit(model::Dit),
+    }
+}
+
+choice! {
+    /// How the network is told the noise level.
+    pub enum NoiseLevelSpec ("noise level") {
+        /// A quarter of the logarithm of σ/α (EDM).
+        quarter_log => QuarterLog(model::QuarterLog),
+        /// The logarithm of σ/α (NCSN++).
+        log => Log(model::Log),
+        /// The step of a discrete chain (DDPM) at which σ/α is the same.
+        time_step => TimeStep(model::TimeStep),
     }
 }
 

@@ -105,6 +105,7 @@ impl GridSearch<'_> {
 
     /// Whether the method can do this at all.
     fn check(&self) -> Result<()> {
+        self.plan.needs_examples("a search for grids")?;
         let name = self.choice.solver.name();
         if self.choice.solver.chosen().tolerance().is_some() {
             let problem = format!("{name} is under error control, which chooses its steps: there is no grid");

@@ -7,6 +7,8 @@ mod choices;
 mod class_spec;
 mod differences;
 mod document;
+mod examples;
+pub mod exchange;
 mod forecast;
 mod grid_search;
 mod hash;
@@ -36,11 +38,12 @@ mod tree;
 mod truth;
 
 pub use choices::{
-    CorrectorSpec, DataSpec, EmaSpec, GridMethodSpec, GridSpec, MetricSpec, NetworkSpec, OptimizerSpec,
+    CorrectorSpec, DataSpec, EmaSpec, GridMethodSpec, GridSpec, MetricSpec, NetworkSpec, NoiseLevelSpec, OptimizerSpec,
     PredictorCorrector, Restart, ScheduleSpec, SdeSpec, SolverSpec, TimeSpec, WeightingSpec,
 };
 pub use class_spec::Classes;
 pub use document::Document;
+pub use exchange::Import;
 pub use forecast::{Forecast, Memory, Sampling, Training, forecast, mebibytes};
 pub use grid_search::{GridFound, GridSearch, default_error};
 pub use lint::lint;
@@ -56,6 +59,7 @@ pub use solver_card::SolverCard;
 pub use spec::{CompareSpec, Entry, FLOOR, LearnedModel, Noise, SampleSpec, Spec, Which};
 pub use sweep::{Cell, Sweep};
 pub use train_spec::{Averages, EarlyStop, TrainSpec, Validate};
+pub use training::Loaded;
 
 #[cfg(test)]
 mod tests;

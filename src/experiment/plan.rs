@@ -6,14 +6,13 @@ use std::sync::Arc;
 use ndarray::ArrayD;
 use tch::{Device, Kind, Tensor};
 
-use super::check::LEAST_POINTS;
 use super::choices::{GridSpec, SolverSpec};
 use super::hash::digest;
 use super::model_spec::ModelSpec;
-use super::spec::{Entry, LearnedModel, Noise, Spec};
+use super::spec::{Entry, Noise, Spec};
 use super::train_spec::TrainSpec;
 use super::truth::told_of_images;
-use crate::data::{Dataset, Library, Part};
+use crate::data::{Dataset, Library};
 use crate::error::{Error, Fault, Result};
 use crate::model::{Builder, Condition, Interface, Network, Parameters, Trained};
 use crate::rng::{Purpose, Stream};
@@ -54,11 +53,6 @@ pub struct Plan {
 /// The samples that suit a thread where there is no network to say it.
 const GRAIN: i64 = 512;
 
-/// The data points from which σ_data is measured where the experiment does not give it.
-const SIGMA_DATA_POINTS: usize = 10_000;
-/// Of points in many dimensions fewer do, for their coordinates count.
-const SIGMA_DATA_NUMBERS: usize = 1 << 22;
-
 impl Plan {
     /// Builds a checked experiment, with its data from the library.
     ///
@@ -74,17 +68,7 @@ impl Plan {
             plan.grain = network.map_or(GRAIN, |(network, _)| network.grain());
             plan.check_classes()?;
         }
-        for part in [Part::Training, Part::HeldOut] {
-            let count = plan.measured(part, 0, LEAST_POINTS).size()[0];
-            if plan.spec.compare.is_some() && count < LEAST_POINTS as i64 {
-                let (which, remedy) = match part {
-                    Part::Training => ("left to train", "take more rows, or hold out fewer"),
-                    Part::HeldOut => ("held out", "hold out more, or none to compare with the training rows"),
-                };
-                let problem = format!("{count} rows {which} are too few to compare with, at least {LEAST_POINTS}");
-                return Err(Fault::new(key, problem, remedy));
-            }
-        }
+        plan.check_examples()?;
         told_of_images(&plan)?;
         Ok(plan)
     }
@@ -174,17 +158,6 @@ impl Plan {
         Ok((model.precision.around(network), builder))
     }
 
-    /// The root mean square of the data's coordinates: given, or measured.
-    pub fn sigma_data(&self) -> f64 {
-        if let ModelSpec::Learned(LearnedModel { sigma_data: Some(sigma_data), .. }) = self.spec.model {
-            return sigma_data;
-        }
-        let dim: i64 = self.data().shape().iter().product();
-        let count = SIGMA_DATA_POINTS.min(SIGMA_DATA_NUMBERS / dim.max(1) as usize).max(1);
-        let points = self.data().draw(Stream::new(self.spec.seed, Purpose::Data), 0, count);
-        points.square().mean(Kind::Double).double_value(&[]).sqrt()
-    }
-
     /// The model at its initial parameters, which costs what the trained one will.
     ///
     /// # Errors
@@ -199,7 +172,8 @@ impl Plan {
     /// The denoiser around a network under a condition.
     pub(super) fn around(&self, network: Box<dyn Network>, sigma_data: f64, condition: Condition) -> Box<dyn Model> {
         let ModelSpec::Learned(model) = &self.spec.model else { panic!("an exact model has no network") };
-        Box::new(Trained { network, prediction: model.predict, sde: self.sde.clone(), sigma_data, condition })
+        let preconditioning = model.preconditioning(sigma_data);
+        Box::new(Trained { network, preconditioning, sde: self.sde.clone(), condition })
     }
 
     /// What samples are drawn with.
@@ -330,16 +304,6 @@ impl Plan {
             if cost(middle) <= budget { low = middle } else { high = middle - 1 }
         }
         (low > 0).then_some(low)
-    }
-
-    /// Points of the data `[≤ count, D…]` that no training has seen, on the CPU, to compare samples with.
-    pub fn reference(&self, first: u64, count: usize) -> Tensor {
-        self.measured(Part::HeldOut, first, count)
-    }
-
-    /// Points of one part of the data `[≤ count, D…]`, on the CPU; of a law, fresh ones.
-    pub fn measured(&self, part: Part, first: u64, count: usize) -> Tensor {
-        self.data.sample(part, Stream::new(self.spec.seed, Purpose::Reference), first, count)
     }
 }
 

@@ -1,13 +1,13 @@
 //! The typed form of an experiment file.
 
-use super::choices::{DataSpec, EmaSpec, GridSpec, MetricSpec, NetworkSpec, SdeSpec, SolverSpec};
+use super::choices::{DataSpec, EmaSpec, GridSpec, MetricSpec, NetworkSpec, NoiseLevelSpec, SdeSpec, SolverSpec};
 use super::class_spec::Classes;
 use super::model_spec::ModelSpec;
 use super::read::{Invalid, read};
 use super::train_spec::TrainSpec;
 use super::tree::Tree;
 use crate::error::{Fault, Settings};
-use crate::model::{Precision, Prediction};
+use crate::model::{Input, Precision, Prediction};
 use serde::{Deserialize, Serialize};
 
 /// An experiment: what to learn, with what, and how to sample and compare.
@@ -52,8 +52,19 @@ pub struct LearnedModel {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sigma_data: Option<f64>,
     /// What the network computes in; `--precision` is that of the states of solvers.
-    #[serde(skip_serializing_if = "Precision::is_single")]
+    // The defaults of this and the next are not written out: they were there before they could be chosen, and hashes stay.
+    #[serde(skip_serializing_if = "is_default")]
     pub precision: Precision,
+    /// How the network is shown the state.
+    #[serde(skip_serializing_if = "is_default")]
+    pub input: Input,
+    /// How the network is told the noise level.
+    #[serde(skip_serializing_if = "is_default")]
+    pub noise_level: NoiseLevelSpec,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// How to draw samples.
@@ -184,6 +195,8 @@ impl Default for LearnedModel {
             predict: Prediction::Edm,
             sigma_data: None,
             precision: Precision::Float32,
+            input: Input::UnitVariance,
+            noise_level: NoiseLevelSpec::default(),
         }
     }
 }

@@ -9,10 +9,25 @@ use super::model_spec::ModelSpec;
 use super::plan::Plan;
 use crate::data::{Examples, Part};
 use crate::error::{Fault, Result};
-use crate::model::{Builder, Condition};
+use crate::model::{Builder, Condition, Network, Parameters};
 use crate::rng::{Purpose, Stream};
 use crate::score::Model;
-use crate::train::{Checkpoint, Learner, Objective, Snapshots, Told, Trainer, TrainerSettings, Uncertainty};
+use crate::train::{
+    Checkpoint, Learner, Manifest, Objective, PARAMETERS, Snapshots, Told, Trainer, TrainerSettings, Uncertainty,
+};
+
+/// A network with the parameters of a checkpoint.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The network.
+    pub network: Box<dyn Network>,
+    /// Its parameters.
+    pub parameters: Parameters,
+    /// The training steps that made them.
+    pub step: usize,
+    /// The root mean square of the data's coordinates that its prediction row was given.
+    pub sigma_data: f64,
+}
 
 impl Plan {
     /// What is trained, at its initial parameters.
@@ -28,8 +43,9 @@ impl Plan {
     /// A training run at step 0.
     ///
     /// # Errors
-    /// When the network is not made for the data.
+    /// When the network is not made for the data, or when there are no examples of them.
     pub fn trainer(&self) -> Result<Trainer> {
+        self.needs_examples("training")?;
         let (Some(train), ModelSpec::Learned(model)) = (&self.spec.train, &self.spec.model) else {
             panic!("this model is not trained")
         };
@@ -50,8 +66,7 @@ impl Plan {
             time: train.time.build(&*self.sde, &*weighting, sigma_data),
             strata: train.quantiles.strata(train.batch),
             weighting,
-            prediction: model.predict,
-            sigma_data,
+            preconditioning: model.preconditioning(sigma_data),
             seed: self.spec.seed,
             gradient_checkpointing: train.gradient_checkpointing,
         };
@@ -116,12 +131,25 @@ impl Plan {
     /// # Errors
     /// As [`Plan::trained`].
     pub fn trained_on(&self, manifest: &Path, condition: Condition) -> Result<Box<dyn Model>> {
+        let Loaded { network, sigma_data, .. } = self.loaded(manifest)?;
+        Ok(self.around(network, sigma_data, condition))
+    }
+
+    /// The network of a checkpoint, with the averaged parameters that `sample.ema` asks for.
+    ///
+    /// # Errors
+    /// As [`Plan::trained`].
+    pub fn loaded(&self, manifest: &Path) -> Result<Loaded> {
         let Some(train) = &self.spec.train else { panic!("an exact model has no checkpoint") };
         let hash = self.training_hash();
         let checkpoint = Checkpoint::load(manifest, &hash)?;
         let (network, parameters) = self.network()?;
+        checkpoint.copy_fixed(&parameters)?;
+        let Manifest { step, sigma_data, .. } = checkpoint.manifest;
         let wanted = self.spec.sample.ema.as_ref().unwrap_or(&train.ema.0[0]);
         match (train.ema.0.iter().position(|tracked| tracked == wanted), wanted) {
+            // Before the first step all averages are the parameters.
+            _ if step == 0 => checkpoint.copy_all(PARAMETERS, &parameters, &parameters.flat())?,
             (None, EmaSpec::Power(wanted)) => {
                 let power = |(i, average): (usize, &EmaSpec)| match average {
                     EmaSpec::Power(power) => Some((i, *power)),
@@ -132,16 +160,14 @@ impl Plan {
                 let folders = manifest.ancestors().skip(1).take(2).map(|folder| folder.join("snapshots"));
                 let folder = folders.clone().find(|folder| folder.is_dir()).or(folders.into_iter().next());
                 let snapshots = Snapshots { folder: &folder.unwrap_or_default(), experiment: &hash, tracked };
-                snapshots.average(*wanted, checkpoint.manifest.step, &parameters)?;
+                snapshots.average(*wanted, step, &parameters)?;
             }
             (place, _) => {
                 let buffer = format!("ema.{}", place.expect("the experiment was checked"));
-                for (name, mut value) in parameters.named(&parameters.flat()) {
-                    checkpoint.copy(&format!("{buffer}/{name}"), &mut value)?;
-                }
+                checkpoint.copy_all(&buffer, &parameters, &parameters.flat())?;
             }
         }
-        Ok(self.around(network, checkpoint.manifest.sigma_data, condition))
+        Ok(Loaded { network, parameters, step, sigma_data })
     }
 
     /// The examples on which the loss of training is validated, at most `count`.

@@ -5,21 +5,25 @@ mod dit;
 mod embedding;
 mod layer;
 mod mlp;
+mod noise_level;
 mod norm;
 mod parameters;
 mod precision;
 mod prediction;
 mod product;
 mod segment;
+mod time_step;
 mod unet;
 
 pub use condition::{Condition, Tokens};
 pub use dit::{Dit, DitNetwork};
 pub use embedding::Embedding;
 pub use mlp::{Mlp, MlpNetwork};
+pub use noise_level::{Input, Log, NoiseLevel, QuarterLog};
 pub use parameters::{Builder, Leaves, Parameters};
 pub use precision::Precision;
-pub use prediction::{Prediction, Row};
+pub use prediction::{Preconditioning, Prediction, Row};
+pub use time_step::{BetaSchedule, Chain, TimeStep};
 pub use unet::{DownBlock, Resampling, TimeEmbedding, TimeScaleShift, Unet, UnetNetwork, UpBlock};
 
 use std::fmt::Debug;
@@ -132,12 +136,10 @@ impl<T> Frozen<T> {
 pub struct Trained {
     /// The backbone F.
     pub network: Box<dyn Network>,
-    /// What F predicts.
-    pub prediction: Prediction,
+    /// What stands around F.
+    pub preconditioning: Preconditioning,
     /// The process.
     pub sde: Arc<dyn Sde>,
-    /// The root mean square of the data's coordinates.
-    pub sigma_data: f64,
     /// What F is told beside x and the noise level.
     pub condition: Condition,
 }
@@ -145,7 +147,7 @@ pub struct Trained {
 impl Trained {
     /// D for states that share one time or have one each; `condition` is that of these states.
     fn predict(&self, x: &Tensor, t: &[f64], condition: &Condition) -> Tensor {
-        let rows: Vec<Row> = t.iter().map(|&t| self.prediction.row(&*self.sde, t, self.sigma_data)).collect();
+        let rows: Vec<Row> = t.iter().map(|&t| self.preconditioning.row(&*self.sde, t)).collect();
         let factor = |of: fn(&Row) -> f64| each(&rows.iter().map(of).collect::<Vec<_>>(), x);
         // The network computes in float32 whatever the state's kind.
         let noise: Vec<f32> = rows.iter().map(|row| row.noise as f32).collect();
@@ -175,9 +177,8 @@ impl Model for Trained {
     fn part(&self, first: i64, count: i64) -> Box<dyn Model> {
         Box::new(Trained {
             network: self.network.share(),
-            prediction: self.prediction,
+            preconditioning: self.preconditioning.clone(),
             sde: self.sde.clone(),
-            sigma_data: self.sigma_data,
             condition: self.condition.narrow(first, count),
         })
     }
@@ -225,8 +226,8 @@ mod tests {
             }) {
                 let label = Some(Tensor::from_slice(&[3i64, 1, 4, 1, 5]));
                 let condition = Condition { label, ..Condition::default() };
-                let (network, sigma_data) = (Box::new(Labelled), 0.7);
-                let trained = Trained { network, prediction, sde: sde.clone(), sigma_data, condition };
+                let (network, preconditioning) = (Box::new(Labelled), Preconditioning::new(prediction, 0.7));
+                let trained = Trained { network, preconditioning, sde: sde.clone(), condition };
                 let (samples, span) = ([4usize, 0, 2], sde.span());
                 let t: Vec<f64> = [0.9, 0.1, 0.5].map(|u| span.t_min + u * (span.t_max - span.t_min)).to_vec();
                 let rows = x.index_select(0, &Tensor::from_slice(&[4i64, 0, 2]));

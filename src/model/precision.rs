@@ -27,11 +27,6 @@ impl Precision {
             Precision::Bfloat16 => Box::new(Mixed(network)),
         }
     }
-
-    /// Whether it is float32.
-    pub fn is_single(&self) -> bool {
-        *self == Precision::Float32
-    }
 }
 
 /// A network in mixed precision.

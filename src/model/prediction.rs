@@ -1,7 +1,10 @@
 //! What a network predicts, as one row (c_skip, c_out, c_in, c_noise) of numbers.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
+use super::noise_level::{Input, NoiseLevel, QuarterLog};
 use crate::sde::{Kernel, Sde};
 
 /// The quantity that F approximates; all are the same denoiser D = c_skip x + c_out F written differently.
@@ -19,6 +22,24 @@ pub enum Prediction {
     /// The preconditioned residual of EDM (Karras et al. 2022, Table 1), in x/α and κ.
     #[default]
     Edm,
+    /// σ ∇ log p = −ε, the score times the noise level (Song et al. 2021).
+    Score,
+    /// v = (σ_data² ε − κ x₀)/(σ_data √(κ² + σ_data²)), EDM's residual with the other sign (Lu & Song 2025, TrigFlow). With
+    /// σ_data = 1 it is the v of α² + σ² = 1, on every process.
+    TrigFlow,
+}
+
+/// All that stands around a network F: what it predicts, and how it is shown the state and told the noise level.
+#[derive(Clone, Debug)]
+pub struct Preconditioning {
+    /// What F predicts.
+    pub prediction: Prediction,
+    /// The root mean square of the data's coordinates.
+    pub sigma_data: f64,
+    /// How F is shown the state.
+    pub input: Input,
+    /// How F is told the noise level.
+    pub noise_level: Arc<dyn NoiseLevel>,
 }
 
 /// D(x, t) = c_skip x + c_out F(c_in x, c_noise) at one time.
@@ -28,17 +49,36 @@ pub struct Row {
     pub skip: f64,
     /// c_out.
     pub out: f64,
-    /// c_in = (α² σ_data² + σ²)^{−1/2}, so that F sees unit variance.
+    /// c_in, the factor with which F sees the state.
     pub input: f64,
-    /// c_noise = ¼ ln κ, one scale for the noise level of every process.
+    /// c_noise, what F is told of the noise level.
     pub noise: f64,
 }
 
-impl Prediction {
-    /// The row at time t for data whose coordinates have the root mean square `sigma_data`.
-    pub fn row(self, sde: &dyn Sde, t: f64, sigma_data: f64) -> Row {
+impl Preconditioning {
+    /// For data whose coordinates have the root mean square `sigma_data`: F sees unit variance and is told ¼ ln κ.
+    pub fn new(prediction: Prediction, sigma_data: f64) -> Self {
+        let noise_level = Arc::new(QuarterLog {});
+        Preconditioning { prediction, sigma_data, input: Input::UnitVariance, noise_level }
+    }
+
+    /// The row at time t.
+    pub fn row(&self, sde: &dyn Sde, t: f64) -> Row {
         let k @ Kernel { alpha, sigma } = sde.kernel(t);
-        let (skip, out) = match self {
+        let (skip, out) = self.prediction.mix(sde, t, self.sigma_data);
+        let input = match self.input {
+            Input::UnitVariance => 1.0 / (alpha * self.sigma_data).hypot(sigma),
+            Input::Exploding => 1.0 / alpha,
+        };
+        Row { skip, out, input, noise: self.noise_level.of(k.ratio()) }
+    }
+}
+
+impl Prediction {
+    /// (c_skip, c_out) at time t.
+    fn mix(self, sde: &dyn Sde, t: f64, sigma_data: f64) -> (f64, f64) {
+        let k @ Kernel { alpha, sigma } = sde.kernel(t);
+        match self {
             Prediction::Data => (0.0, 1.0),
             Prediction::Noise => (1.0 / alpha, -sigma / alpha),
             Prediction::Velocity => {
@@ -54,8 +94,12 @@ impl Prediction {
                 let (kappa, norm) = (k.ratio(), k.ratio().hypot(sigma_data));
                 ((sigma_data / norm).powi(2) / alpha, kappa * sigma_data / norm)
             }
-        };
-        Row { skip, out, input: 1.0 / (alpha * sigma_data).hypot(sigma), noise: 0.25 * k.ratio().ln() }
+            Prediction::Score => (1.0 / alpha, sigma / alpha),
+            Prediction::TrigFlow => {
+                let (skip, out) = Prediction::Edm.mix(sde, t, sigma_data);
+                (skip, -out)
+            }
+        }
     }
 }
 
@@ -69,6 +113,7 @@ impl Row {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{Log, TimeStep};
     use crate::sde::tests::processes;
 
     /// Every row, inverted, gives its textbook target under every process and at every time.
@@ -86,6 +131,7 @@ mod tests {
                 };
                 let sd = 0.7;
                 let kappa = sigma / alpha;
+                let norm = kappa.hypot(sd);
                 let edm_out = kappa * sd / (kappa * kappa + sd * sd).sqrt();
                 let edm_skip = sd * sd / (kappa * kappa + sd * sd);
                 let expected = [
@@ -94,9 +140,11 @@ mod tests {
                     (Prediction::Velocity, (-sigma, alpha), 1e-9),
                     (Prediction::Flow, (d_alpha, d_sigma), 1e-6),
                     (Prediction::Edm, ((1.0 - edm_skip) / edm_out, -edm_skip * kappa / edm_out), 1e-9),
+                    (Prediction::Score, (0.0, -1.0), 1e-9),
+                    (Prediction::TrigFlow, (-kappa / (sd * norm), sd / norm), 1e-9),
                 ];
                 for (prediction, (a, b), tolerance) in expected {
-                    let row = prediction.row(&*sde, t, sd);
+                    let row = Preconditioning::new(prediction, sd).row(&*sde, t);
                     let (ra, rb) = row.target(k);
                     // Errors relative to what matters to D: the target times c_out, beside x₀ and ε of order one.
                     let scale = a.abs().max(b.abs()).max(1e-3);
@@ -109,6 +157,35 @@ mod tests {
                     let variance = row.input.powi(2) * (alpha * alpha * sd * sd + sigma * sigma);
                     assert!((variance - 1.0).abs() < 1e-12);
                 }
+            }
+        }
+    }
+
+    /// Networks of DDPM on every process: with σ_data = 1 they see the state of the chain and are asked for its v, at the
+    /// step of equal κ; those of NCSN++ see x₀ + κ ε and are told ln κ.
+    #[test]
+    fn published_networks_are_asked_as_they_were_trained() {
+        let chain = TimeStep::default().build();
+        let ratios = chain.ratios();
+        let ddpm = Preconditioning { noise_level: Arc::new(chain), ..Preconditioning::new(Prediction::TrigFlow, 1.0) };
+        let (input, noise_level) = (Input::Exploding, Arc::new(Log {}));
+        let ncsnpp = Preconditioning { input, noise_level, ..Preconditioning::new(Prediction::Score, 0.5) };
+        for sde in processes() {
+            for i in [0, 1, 17, 500, 998] {
+                let t = sde.time_of_ratio(ratios[i]);
+                let k = sde.kernel(t);
+                let row = ddpm.row(&*sde, t);
+                let bar = 1.0 / (1.0 + ratios[i] * ratios[i]);
+                assert!((row.noise - i as f64).abs() < 1e-4, "{sde:?}: step {} is not {i}", row.noise);
+                // c_in x = √ᾱ x₀ + √(1 − ᾱ) ε, and v = √ᾱ ε − √(1 − ᾱ) x₀.
+                assert!((row.input * k.alpha - bar.sqrt()).abs() < 1e-8, "{sde:?} {i}");
+                assert!((row.input * k.sigma - (1.0 - bar).sqrt()).abs() < 1e-8, "{sde:?} {i}");
+                let (a, b) = row.target(k);
+                assert!((a + (1.0 - bar).sqrt()).abs() < 1e-6, "{sde:?} {i}: {a}");
+                assert!((b - bar.sqrt()).abs() < 1e-6, "{sde:?} {i}: {b}");
+                let row = ncsnpp.row(&*sde, t);
+                assert!((row.input * k.alpha - 1.0).abs() < 1e-12);
+                assert!((row.noise - ratios[i].ln()).abs() < 1e-8 * ratios[i].ln().abs().max(1.0), "{sde:?} {i}");
             }
         }
     }

@@ -10,6 +10,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::error::{Error, Result};
 use crate::file::{sha256, sweep, write_whole};
+use crate::model::Parameters;
 use crate::tensor;
 
 /// What a checkpoint says about itself.
@@ -72,6 +73,13 @@ pub struct Best {
 
 /// The version of the format that this program writes and reads.
 const FORMAT: u32 = 2;
+
+/// The buffer of the parameters. At step 0 averages are the parameters and moments are zero, so that a checkpoint may hold
+/// it alone.
+pub const PARAMETERS: &str = "parameters";
+
+/// The numbers of a network that are not trained.
+pub const FIXED: &str = "fixed";
 
 /// What to do about a checkpoint that cannot be used.
 const AGAIN: &str = "choose another checkpoint, or train again without --resume";
@@ -255,6 +263,25 @@ impl Checkpoint {
             tensors.insert(name.clone(), tensor.ok_or_else(|| foreign(format!("{name} has no possible shape")))?);
         }
         Ok(Checkpoint { manifest: read, tensors })
+    }
+
+    /// Copies all tensors of `buffer` into `flat` `[P]`.
+    ///
+    /// # Errors
+    /// When the checkpoint is of another network.
+    pub fn copy_all(&self, buffer: &str, parameters: &Parameters, flat: &Tensor) -> Result<()> {
+        parameters.named(flat).iter_mut().try_for_each(|(name, value)| self.copy(&format!("{buffer}/{name}"), value))
+    }
+
+    /// Copies the numbers that are not trained, where it has them: those of earlier versions of the program have none, and
+    /// their networks have the numbers of their seeds.
+    ///
+    /// # Errors
+    /// When the checkpoint is of another network.
+    pub fn copy_fixed(&self, parameters: &Parameters) -> Result<()> {
+        let has_some = self.tensors.keys().any(|name| name.split('/').next() == Some(FIXED));
+        let fixed = if has_some { parameters.fixed() } else { Vec::new() };
+        fixed.into_iter().try_for_each(|(name, mut value)| self.copy(&format!("{FIXED}/{name}"), &mut value))
     }
 
     /// Copies the tensor `name` into `target`, of the same shape.

@@ -18,7 +18,7 @@ mod weighting;
 
 pub use adamw::{AdamW, AdamWStep, Moments};
 pub use average::{Averaging, HalfLife, Power, Profile, reconstruct};
-pub use checkpoint::{Best, Checkpoint, Manifest, Window};
+pub use checkpoint::{Best, Checkpoint, FIXED, Manifest, PARAMETERS, Window};
 pub use gradient::GradientSum;
 pub use levels::{Level, Mean, losses_by_level};
 pub use objective::Objective;

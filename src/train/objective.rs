@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tch::{Kind, Tensor};
 
 use super::{LogUncertainty, TimeLaw, Weighting};
-use crate::model::{Condition, Network, Prediction, Training};
+use crate::model::{Condition, Network, NoiseLevel as _, Preconditioning, QuarterLog, Training};
 use crate::rng::{Purpose, Stream};
 use crate::sde::Sde;
 use crate::tensor;
@@ -22,10 +22,8 @@ pub struct Objective {
     pub strata: usize,
     /// The weighting.
     pub weighting: Arc<dyn Weighting>,
-    /// What the network predicts.
-    pub prediction: Prediction,
-    /// The root mean square of the data's coordinates.
-    pub sigma_data: f64,
+    /// What stands around the network.
+    pub preconditioning: Preconditioning,
     /// The seed of times and perturbations.
     pub seed: u64,
     /// Whether the network keeps the inputs of its blocks alone for the gradient, and computes the rest again.
@@ -38,6 +36,8 @@ struct Question {
     input: Tensor,
     /// c_noise `[B]`
     noise: Tensor,
+    /// ¼ ln κ `[B]`, which the uncertainty is a function of.
+    level: Tensor,
     /// The target of F `[B, …]`.
     target: Tensor,
     /// The weight of ‖F − target‖² `[B, 1, …]`.
@@ -62,14 +62,14 @@ impl Objective {
         first: u64,
         condition: &Condition,
     ) -> Tensor {
-        let Question { input, noise, target, weight } = self.ask(x0, first);
+        let Question { input, noise, level, target, weight } = self.ask(x0, first);
         let masks = Stream::new(self.seed, Purpose::Dropout);
         let training = Training { masks, first, gradient_checkpointing: self.gradient_checkpointing };
         let error = (network.forward(&input, &noise, condition, Some(&training)) - target).square();
         match uncertainty {
             None => (error * weight).mean(Kind::Float),
             Some(uncertainty) => {
-                let u = uncertainty.of(&noise);
+                let u = uncertainty.of(&level);
                 let scaled = &weight * (-&u).exp().view_as(&weight);
                 (error * scaled).mean(Kind::Float) + u.mean(Kind::Float)
             }
@@ -79,7 +79,7 @@ impl Objective {
     /// The weighted losses of single examples `[B]`, without uncertainty and without a gradient.
     pub fn losses(&self, network: &dyn Network, x0: &Tensor, first: u64, condition: &Condition) -> Tensor {
         tch::no_grad(|| {
-            let Question { input, noise, target, weight } = self.ask(x0, first);
+            let Question { input, noise, target, weight, .. } = self.ask(x0, first);
             let error = (network.forward(&input, &noise, condition, None) - target).square() * weight;
             error.flatten(1, -1).mean_dim(1, false, Kind::Float)
         })
@@ -89,24 +89,25 @@ impl Objective {
     /// host.
     fn ask(&self, x0: &Tensor, first: u64) -> Question {
         let batch = x0.size()[0] as u64;
-        // For each example: c_in x_t = a x₀ + b ε, the target c x₀ + d ε, its weight, and c_noise.
-        let mut rows = Vec::with_capacity(6 * batch as usize);
+        // For each example: c_in x_t = a x₀ + b ε, the target c x₀ + d ε, its weight, c_noise, and ¼ ln κ.
+        let mut rows = Vec::with_capacity(7 * batch as usize);
         for n in first..first + batch {
             let t = self.time_of(n);
             let k = self.sde.kernel(t);
-            let row = self.prediction.row(&*self.sde, t, self.sigma_data);
+            let row = self.preconditioning.row(&*self.sde, t);
             let (c, d) = row.target(k);
-            let of_denoiser = self.weighting.of_denoiser(&*self.sde, t, self.sigma_data);
+            let of_denoiser = self.weighting.of_denoiser(&*self.sde, t, self.preconditioning.sigma_data);
             let weight = of_denoiser * self.time.correction(&*self.sde, t) * row.out * row.out;
-            rows.extend([row.input * k.alpha, row.input * k.sigma, c, d, weight, row.noise]);
+            let level = QuarterLog {}.of(k.ratio());
+            rows.extend([row.input * k.alpha, row.input * k.sigma, c, d, weight, row.noise, level]);
         }
         let mut shape = vec![1; x0.dim() + 1];
-        shape[..2].copy_from_slice(&[batch as i64, 6]);
+        shape[..2].copy_from_slice(&[batch as i64, 7]);
         let columns = tensor::from_f64(rows, &shape, (x0.kind(), x0.device())).unbind(1);
-        let [a, b, c, d, weight, noise] = columns.try_into().expect("six columns");
+        let [a, b, c, d, weight, noise, level] = columns.try_into().expect("seven columns");
         let epsilon = tensor::normals(Stream::new(self.seed, Purpose::Perturbation), first, 0, x0);
         let input = x0 * a + &epsilon * b;
         let target = x0 * c + epsilon * d;
-        Question { input, noise: noise.flatten(0, -1), target, weight }
+        Question { input, noise: noise.flatten(0, -1), level: level.flatten(0, -1), target, weight }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tch::{Device, Kind, Tensor};
 
+use super::checkpoint::{FIXED, PARAMETERS};
 use super::gradient::GradientSum;
 use super::update::norm;
 use super::{AdamW, Averaging, Buffers, Checkpoint, LogUncertainty, Mean, Moments, Objective, Schedule, Update};
@@ -175,8 +176,10 @@ impl Trainer {
                 tensors.insert(format!("{buffer}/{name}"), value);
             }
         }
+        let fixed = self.learner.parameters.fixed();
+        tensors.extend(fixed.into_iter().map(|(name, value)| (format!("{FIXED}/{name}"), value)));
         let flat = self.learner.parameters.flat();
-        Checkpoint::new(self.step, experiment, self.objective.sigma_data, flat.device(), tensors)
+        Checkpoint::new(self.step, experiment, self.objective.preconditioning.sigma_data, flat.device(), tensors)
     }
 
     /// Continues from a checkpoint.
@@ -184,12 +187,17 @@ impl Trainer {
     /// # Errors
     /// When it is of another network.
     pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<()> {
-        for (buffer, flat) in self.buffers() {
-            for (name, mut value) in self.learner.parameters.named(&flat) {
-                checkpoint.copy(&format!("{buffer}/{name}"), &mut value)?;
-            }
-        }
+        let parameters = &self.learner.parameters;
+        checkpoint.copy_fixed(parameters)?;
         self.step = checkpoint.manifest.step;
+        if self.step > 0 {
+            return self.buffers().iter().try_for_each(|(buffer, flat)| checkpoint.copy_all(buffer, parameters, flat));
+        }
+        checkpoint.copy_all(PARAMETERS, parameters, &parameters.flat())?;
+        tch::no_grad(|| {
+            self.averages.iter_mut().for_each(|average| average.copy_(&parameters.flat()));
+            let _ = (self.moments.first.zero_(), self.moments.second.zero_());
+        });
         Ok(())
     }
 
@@ -199,7 +207,7 @@ impl Trainer {
 
     fn buffers(&self) -> Vec<(String, Tensor)> {
         let mut buffers = vec![
-            ("parameters".to_owned(), self.learner.parameters.flat()),
+            (PARAMETERS.to_owned(), self.learner.parameters.flat()),
             ("adamw/first".to_owned(), self.moments.first.shallow_clone()),
             ("adamw/second".to_owned(), self.moments.second.shallow_clone()),
         ];

@@ -123,6 +123,7 @@ pub fn features(
         let problem = "features are trained and computed on the CPU";
         return Err(Error::argument("--device", problem, "leave --device away"));
     }
+    plan.needs_examples("a classifier")?;
     of_data(&**plan.data(), (settings, plan.spec.seed), &plan.compute.workers, folder, observer)
 }
 

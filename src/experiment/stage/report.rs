@@ -40,6 +40,7 @@ pub fn report(
     run: &RunDir,
     observer: &dyn Observer,
 ) -> Result<PathBuf> {
+    plan.needs_examples("a report")?;
     let drawer = Drawer { plan, model, of_samples, folder: run.folder("figures")? };
     let path = run.file("compare.csv");
     let comparison = if path.is_file() { Some(Comparison::read(&path)?) } else { None };

@@ -5,7 +5,7 @@ use crate::experiment::locate::{Step, line};
 use crate::experiment::tree::Tree;
 use crate::experiment::{
     Classes, CompareSpec, DataSpec, EmpiricalModel, Entry, GridSpec, LearnedModel, MetricSpec, ModelSpec, NetworkSpec,
-    Noise, PredictorCorrector, SampleSpec, SdeSpec, SolverSpec, Spec, TimeSpec, TrainSpec,
+    Noise, NoiseLevelSpec, PredictorCorrector, SampleSpec, SdeSpec, SolverSpec, Spec, TimeSpec, TrainSpec,
 };
 use crate::{data, metric, model, sde, solve, train};
 use proptest::option;
@@ -70,6 +70,9 @@ fn images() -> impl Strategy<Value = DataSpec> {
                 })
             }
         ),
+        (1usize..5, 1usize..300, -2.0..0.0).prop_map(|(channels, height, black)| {
+            DataSpec::ImageShape(data::ImageShape { channels, height, black, ..Default::default() })
+        }),
         (file(), option::of(file()), prepare()).prop_map(|(array, labels, prepare)| {
             let array = Some(array);
             DataSpec::ImageArray(data::ImageArray {
@@ -159,7 +162,15 @@ fn model() -> impl Strategy<Value = ModelSpec> {
     let learned = (1usize..1000, option::of(0.01..10.0), any::<bool>()).prop_map(|(width, sigma_data, half)| {
         let precision = if half { model::Precision::Bfloat16 } else { model::Precision::Float32 };
         let network = NetworkSpec::Mlp(model::Mlp { width, ..Default::default() });
-        ModelSpec::Learned(LearnedModel { network, predict: model::Prediction::Velocity, sigma_data, precision })
+        let chain = model::TimeStep { num_train_timesteps: width + 1, ..Default::default() };
+        ModelSpec::Learned(LearnedModel {
+            network,
+            predict: model::Prediction::Velocity,
+            sigma_data,
+            precision,
+            input: if width % 2 == 0 { model::Input::Exploding } else { model::Input::UnitVariance },
+            noise_level: if width % 3 == 0 { NoiseLevelSpec::TimeStep(chain) } else { NoiseLevelSpec::default() },
+        })
     });
     let transformer = (1usize..100, option::of(1usize..1000)).prop_map(|(depth, num_classes)| {
         let network = NetworkSpec::Dit(model::Dit { depth, num_classes, ..Default::default() });
