@@ -122,7 +122,7 @@ impl Drawer<'_> {
             let Share { value, interval, .. } = metric::class_accuracy(&ours, &asked);
             let percent = |share: f64| format!("{:.1} %", 100.0 * share);
             format!(
-                " The classes were asked for in turn: {} of the samples ({} to {}) are taken for the class asked for, {} of \
+                " {} of the samples ({} to {}) are taken for the class asked for, {} of \
                  images that the classifier has not seen for their own.",
                 percent(value),
                 percent(interval.low),

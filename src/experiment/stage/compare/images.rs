@@ -81,7 +81,7 @@ impl<'a> Gallery<'a> {
 
     /// The samples of a run, which takes the classes in turn.
     pub(super) fn samples(&self, x: &Tensor, workers: &Workers) -> Result<Exhibits> {
-        let asked = self.plan.asked().narrow(0, x.size()[0]).label;
+        let asked = self.plan.in_turn().narrow(0, x.size()[0]).label;
         Ok(Exhibits { images: self.see(x, asked.as_ref(), workers)?, unseen: None })
     }
 
