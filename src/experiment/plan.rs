@@ -64,9 +64,10 @@ impl Plan {
         let mut plan = Plan { sde: spec.sde.build(), spec, compute, data, grain: GRAIN };
         if matches!(plan.spec.model, ModelSpec::Learned(_)) {
             // Data that the network is not made for are refused when it is built.
-            let network = plan.build_network(Builder::without_values(plan.compute.device));
-            plan.grain = network.map_or(GRAIN, |(network, _)| network.grain());
-            plan.check_classes()?;
+            if let Ok((network, _)) = plan.build_network(Builder::without_values(plan.compute.device)) {
+                plan.grain = network.grain();
+                plan.check_classes()?;
+            }
         }
         plan.check_examples()?;
         told_of_images(&plan)?;

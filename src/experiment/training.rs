@@ -92,10 +92,9 @@ impl Plan {
 
     /// What the samples of `sample` are conditioned on: the classes that it names.
     pub fn asked(&self) -> Condition {
-        match &self.spec.sample.class {
-            None => self.in_turn(),
-            Some(classes) => self.of_classes(classes.places(self.data().classes()).expect("the classes were checked")),
-        }
+        // Classes that are not there were refused, unless the network will be.
+        let places = self.spec.sample.class.as_ref().and_then(|classes| classes.places(self.data().classes()).ok());
+        places.map_or_else(|| self.in_turn(), |places| self.of_classes(places))
     }
 
     fn of_classes(&self, places: Vec<usize>) -> Condition {
