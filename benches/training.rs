@@ -17,7 +17,9 @@ use std::time::Instant;
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use ornstein::data::{Dataset, Toy, TwoMoons};
-use ornstein::model::{Builder, Condition, Interface, Mlp, Network, Parameters, Preconditioning, Prediction, Trained, Unet};
+use ornstein::model::{
+    Builder, Condition, Interface, Mlp, Network, Parameters, Preconditioning, Prediction, Trained, Unet,
+};
 use ornstein::rng::{Purpose, Stream};
 use ornstein::score::{Model, parts};
 use ornstein::sde::Edm;

@@ -23,7 +23,9 @@ pub use cifar10_gaussian::Cifar10Gaussian;
 pub use epoch::place;
 pub use funnel::Funnel;
 pub use gaussian::{Gaussian, GaussianMixture, Known};
-pub use image::{Augment, Cifar10, Class, FashionMnist, Idx, ImageArray, ImageFiles, ImageShape, Images, Mnist, Prepare, Shape};
+pub use image::{
+    Augment, Cifar10, Class, FashionMnist, Idx, ImageArray, ImageFiles, ImageShape, Images, Mnist, Prepare, Shape,
+};
 pub use library::{Library, VARIABLE};
 pub use modes::{GaussianGrid, OrthogonalMixture};
 pub use ring::{Circles, Rings};

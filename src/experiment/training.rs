@@ -12,7 +12,9 @@ use crate::error::Result;
 use crate::model::{Builder, Condition, Network, Parameters};
 use crate::rng::{Purpose, Stream};
 use crate::score::Model;
-use crate::train::{Checkpoint, Learner, Manifest, Objective, PARAMETERS, Snapshots, Told, Trainer, TrainerSettings, Uncertainty};
+use crate::train::{
+    Checkpoint, Learner, Manifest, Objective, PARAMETERS, Snapshots, Told, Trainer, TrainerSettings, Uncertainty,
+};
 
 /// A network with the parameters of a checkpoint.
 #[derive(Debug)]

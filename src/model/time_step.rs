@@ -93,10 +93,8 @@ impl Settings for TimeStep {
     fn check(&self) -> Result<(), Fault> {
         between("num_train_timesteps", self.num_train_timesteps, (2, MOST_STEPS))?;
         if let Some(betas) = &self.trained_betas {
-            between("trained_betas", betas.len(), (2, MOST_STEPS)).map_err(|fault| Fault {
-                problem: format!("a list of {} numbers", betas.len()),
-                ..fault
-            })?;
+            between("trained_betas", betas.len(), (2, MOST_STEPS))
+                .map_err(|fault| Fault { problem: format!("a list of {} numbers", betas.len()), ..fault })?;
         }
         let given = self.trained_betas.iter().flatten().enumerate();
         let named = [("beta_start".to_owned(), self.beta_start), ("beta_end".to_owned(), self.beta_end)];

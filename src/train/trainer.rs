@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use tch::{Device, Kind, Tensor};
 
-use super::gradient::GradientSum;
 use super::checkpoint::{FIXED, PARAMETERS};
+use super::gradient::GradientSum;
 use super::update::norm;
 use super::{AdamW, Averaging, Buffers, Checkpoint, LogUncertainty, Mean, Moments, Objective, Schedule, Update};
 use crate::data::{Dataset, Examples};

@@ -68,7 +68,8 @@ pub fn export(plan: &Plan, loaded: &Loaded, folder: &Path) -> Result<Exported> {
     let all = named.len();
     named.retain(|(name, _)| !name.starts_with(AUGMENTATION) && !name.starts_with("uncertainty."));
     if named.len() < all {
-        remarks.push("what the network was told of augmentation is left out; of images as they are it is told 0".into());
+        remarks
+            .push("what the network was told of augmentation is left out; of images as they are it is told 0".into());
     }
     let files = Files { config: config.to_json(), scheduler, weights: weights::to_bytes(&named) };
     files.write(folder)?;
@@ -82,12 +83,7 @@ fn refused(key: &str, problem: String, remedy: &str) -> Error {
 }
 
 /// The scheduler of diffusers under which a network is asked what it was trained to answer.
-fn scheduler(
-    plan: &Plan,
-    model: &LearnedModel,
-    sigma_data: f64,
-    embedding: TimeEmbedding,
-) -> Result<Scheduler, Fault> {
+fn scheduler(plan: &Plan, model: &LearnedModel, sigma_data: f64, embedding: TimeEmbedding) -> Result<Scheduler, Fault> {
     let (span, sde) = (plan.sde.span(), &*plan.sde);
     let [sigma_min, sigma_max] = [span.t_min, span.t_max].map(|t| sde.kernel(t).ratio());
     let needs = |wanted: TimeEmbedding, input: Input| {
@@ -131,8 +127,13 @@ fn scheduler(
                 Prediction::Edm => "epsilon",
                 Prediction::TrigFlow => "v_prediction",
                 _ => {
-                    let problem = "where a network is told ¼ ln κ, the schedulers of diffusers know EDM's residual alone";
-                    return Err(Fault::new("predict", problem, "it can be exported with `predict: edm`, or `trig_flow`"));
+                    let problem =
+                        "where a network is told ¼ ln κ, the schedulers of diffusers know EDM's residual alone";
+                    return Err(Fault::new(
+                        "predict",
+                        problem,
+                        "it can be exported with `predict: edm`, or `trig_flow`",
+                    ));
                 }
             };
             let settings = json!({

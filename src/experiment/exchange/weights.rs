@@ -23,7 +23,10 @@ pub(super) fn find(folder: &Path) -> Result<PathBuf> {
     }
     let has = |name: &str| folder.join(name).is_file();
     let (problem, remedy) = if has("diffusion_pytorch_model.safetensors.index.json") {
-        ("the weights are spread over several files", "save them in one, with save_pretrained(…, max_shard_size=\"1TB\")")
+        (
+            "the weights are spread over several files",
+            "save them in one, with save_pretrained(…, max_shard_size=\"1TB\")",
+        )
     } else if has("diffusion_pytorch_model.bin") {
         (
             "the weights are a pickled .bin file, which only Python can read",
@@ -42,8 +45,9 @@ pub(super) fn find(folder: &Path) -> Result<PathBuf> {
 pub(super) fn read(path: &Path) -> Result<BTreeMap<String, Tensor>> {
     let broken = |problem: String| Error::file(path, problem, "fetch or save the file again");
     let bytes = std::fs::read(path).map_err(|e| broken(e.to_string()))?;
-    let file = SafeTensors::deserialize(&bytes)
-        .map_err(|e| broken(format!("this is not a safetensors file ({})", e.to_string().replace(['\n', '\r'], " "))))?;
+    let file = SafeTensors::deserialize(&bytes).map_err(|e| {
+        broken(format!("this is not a safetensors file ({})", e.to_string().replace(['\n', '\r'], " ")))
+    })?;
     let mut found = BTreeMap::new();
     for (name, view) in file.tensors() {
         let kind = match view.dtype() {

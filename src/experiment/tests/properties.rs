@@ -4,8 +4,8 @@ use super::{TWO_MOONS, parse};
 use crate::experiment::locate::{Step, line};
 use crate::experiment::tree::Tree;
 use crate::experiment::{
-    CompareSpec, DataSpec, EmpiricalModel, Entry, GridSpec, LearnedModel, MetricSpec, ModelSpec, NetworkSpec, Noise, NoiseLevelSpec,
-    PredictorCorrector, SampleSpec, SdeSpec, SolverSpec, Spec, TimeSpec, TrainSpec,
+    CompareSpec, DataSpec, EmpiricalModel, Entry, GridSpec, LearnedModel, MetricSpec, ModelSpec, NetworkSpec, Noise,
+    NoiseLevelSpec, PredictorCorrector, SampleSpec, SdeSpec, SolverSpec, Spec, TimeSpec, TrainSpec,
 };
 use crate::{data, metric, model, sde, solve, train};
 use proptest::option;
