@@ -309,7 +309,7 @@ fn least_loss(objective: &Objective) -> f64 {
     let (sde, nodes) = (&*objective.sde, 20_000);
     let at = |i: usize| {
         let t = objective.time.quantile(sde, (i as f64 + 0.5) / nodes as f64);
-        let weight = objective.weighting.of_denoiser(sde, t, objective.sigma_data);
+        let weight = objective.weighting.of_denoiser(sde, t, objective.preconditioning.sigma_data);
         weight * objective.time.correction(sde, t) * posterior(sde, t).iter().sum::<f64>() / 2.0
     };
     (0..nodes).map(at).sum::<f64>() / nodes as f64
