@@ -306,7 +306,20 @@ fn help_and_version() {
     let version = place.run(&["--version"]).ok().stdout;
     assert_eq!(version, format!("ornstein {}\n", env!("CARGO_PKG_VERSION")));
     let help = place.run(&["--help"]).ok().stdout;
-    for verb in ["run", "check", "train", "sample", "compare", "orders", "report", "list", "schema", "completions"] {
+    for verb in [
+        "run",
+        "check",
+        "train",
+        "sample",
+        "compare",
+        "orders",
+        "report",
+        "list",
+        "schema",
+        "completions",
+        "import",
+        "export",
+    ] {
         assert!(help.lines().any(|line| line.split_whitespace().next() == Some(verb)), "{verb}");
         let own = place.run(&[verb, "--help"]).ok();
         assert!(own.stdout.contains(&format!("Usage: ornstein {verb}")) && own.stderr.is_empty(), "{verb}");

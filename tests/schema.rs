@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use jsonschema::Validator;
 use ornstein::experiment::{
-    CorrectorSpec, DataSpec, EmaSpec, GridSpec, MetricSpec, NetworkSpec, ScheduleSpec, SdeSpec, SolverSpec, Spec,
-    TimeSpec, WeightingSpec, schema,
+    CorrectorSpec, DataSpec, EmaSpec, GridSpec, MetricSpec, NetworkSpec, NoiseLevelSpec, ScheduleSpec, SdeSpec,
+    SolverSpec, Spec, TimeSpec, WeightingSpec, schema,
 };
 use place::{EXACT, LEARNED, Place};
 use serde_json::{Value, json};
@@ -96,6 +96,7 @@ fn every_choice_validates() {
         .chain(exact(MetricSpec::NAMES, "sample.metric"))
         .chain(learned(DataSpec::NAMES, "data"))
         .chain(learned(NetworkSpec::NAMES, "model.network"))
+        .chain(learned(NoiseLevelSpec::NAMES, "model.noise_level"))
         .chain(learned(TimeSpec::NAMES, "train.time"))
         .chain(learned(WeightingSpec::NAMES, "train.weighting"))
         .chain(learned(ScheduleSpec::NAMES, "train.schedule"))

@@ -22,8 +22,15 @@ const MEAN: [f64; 2] = [0.4, -0.3];
 const SPECTRUM: [f64; 2] = [1.0, 0.09];
 const SIGMA_DATA: f64 = 0.8;
 
-const ROWS: [Prediction; 5] =
-    [Prediction::Data, Prediction::Noise, Prediction::Velocity, Prediction::Flow, Prediction::Edm];
+const ROWS: [Prediction; 7] = [
+    Prediction::Data,
+    Prediction::Noise,
+    Prediction::Velocity,
+    Prediction::Flow,
+    Prediction::Edm,
+    Prediction::Score,
+    Prediction::TrigFlow,
+];
 
 fn weightings() -> [Arc<dyn Weighting>; 6] {
     [

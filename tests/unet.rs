@@ -175,6 +175,11 @@ fn what_does_not_fit_is_refused() {
          learn no classes",
     );
     check(
+        "data={image_shape: {channels: 1, height: 28, width: 28}}",
+        "--set data={image_shape: {channels: 1, height: 28, width: 28}}: model.sigma_data: without examples of the data \
+         it cannot be measured; write the standard deviation that the network was trained with",
+    );
+    check(
         "model.network.unet.norm_num_groups=3",
         "--set model.network.unet.norm_num_groups=3: 8 channels cannot be split into 3 groups; make all \
          block_out_channels, and the sums of neighbouring ones, multiples of it",

@@ -6,8 +6,8 @@ use serde_json::json;
 use super::{print, print_json};
 use crate::error::Result;
 use crate::experiment::{
-    CorrectorSpec, DataSpec, GridMethodSpec, GridSpec, MetricSpec, NetworkSpec, OptimizerSpec, SdeSpec, SolverCard,
-    SolverSpec, TimeSpec,
+    CorrectorSpec, DataSpec, GridMethodSpec, GridSpec, MetricSpec, NetworkSpec, NoiseLevelSpec, OptimizerSpec, SdeSpec,
+    SolverCard, SolverSpec, TimeSpec,
 };
 
 /// List what an experiment may choose.
@@ -29,6 +29,7 @@ enum Choice {
     Data,
     Sdes,
     Networks,
+    Levels,
     Times,
     Optimizers,
     Solvers,
@@ -45,6 +46,7 @@ impl Choice {
             Choice::Data => DataSpec::LIST,
             Choice::Sdes => SdeSpec::LIST,
             Choice::Networks => NetworkSpec::LIST,
+            Choice::Levels => NoiseLevelSpec::LIST,
             Choice::Times => TimeSpec::LIST,
             Choice::Optimizers => OptimizerSpec::LIST,
             Choice::Solvers => SolverSpec::LIST,

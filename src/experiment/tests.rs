@@ -64,6 +64,16 @@ fn the_example_means_what_it_says() {
     assert_eq!(dopri5.rtol, Some(1e-5));
 }
 
+/// What could not be chosen at first is not written where it is the default, so that checkpoints keep their experiments.
+#[test]
+fn later_settings_leave_hashes_alone() {
+    let spec = parse("{name: x, data: checkerboard, sde: edm, model: {}}", &[]).unwrap();
+    assert_eq!(serde_yaml::to_value(&spec.model).unwrap().as_mapping().unwrap().len(), 2);
+    assert_eq!(spec.training_hash(), "97c4edd03c4f");
+    let other = parse("{name: x, data: checkerboard, sde: edm, model: {noise_level: log}}", &[]).unwrap();
+    assert_ne!(other.training_hash(), spec.training_hash());
+}
+
 #[test]
 fn four_keys_are_enough() {
     let spec = parse("{name: x, data: checkerboard, sde: edm, model: {}}", &[]).unwrap();

@@ -216,8 +216,8 @@ mod tests {
     /// Each state at its own time and under its own condition is what it is alone, whoever has left the batch.
     #[test]
     fn each_sample_has_its_own_time() {
-        let predictions =
-            [Prediction::Data, Prediction::Noise, Prediction::Velocity, Prediction::Flow, Prediction::Edm];
+        use Prediction::{Data, Edm, Flow, Noise, Score, TrigFlow, Velocity};
+        let predictions = [Data, Noise, Velocity, Flow, Edm, Score, TrigFlow];
         for shape in [vec![5i64, 2], vec![5, 3, 4, 4]] {
             let x = Tensor::randn(&shape, (Kind::Double, Device::Cpu));
             for (sde, prediction) in processes().into_iter().flat_map(|sde| {

@@ -25,6 +25,8 @@ pub struct Import {
     /// What there is to say of it.
     pub remarks: Vec<String>,
     config: Config,
+    /// What its images call black.
+    black: f64,
     config_path: PathBuf,
     weights: PathBuf,
 }
@@ -73,7 +75,7 @@ impl Import {
         let text = spec(folder, &config, &meaning).to_yaml();
         let document = Document::parse(&text, &folder.display().to_string())?;
         remarks.push(meaning.about);
-        Ok(Import { document, remarks, config, config_path, weights })
+        Ok(Import { document, remarks, config, black: meaning.black, config_path, weights })
     }
 
     /// The checkpoint of the model at step 0 of a plan of its experiment.
@@ -86,6 +88,13 @@ impl Import {
             let problem =
                 format!("in_channels: the network is for {} channels, the data have {channels}", self.config.channels);
             return Err(Error::file(&self.config_path, problem, "name data that the network is made for"));
+        }
+        if self.black != -1.0 && plan.data().has_examples() {
+            let problem =
+                format!("the network calls black {}, and data call it -1: its samples would not be theirs", self.black);
+            let remedy =
+                "leave the data away: such a model can be sampled, and neither compared with data nor trained on";
+            return Err(Error::file(&self.config_path, problem, remedy));
         }
         let (_network, parameters) = plan.network()?;
         weights::fill(&self.weights, weights::read(&self.weights)?, &parameters)?;

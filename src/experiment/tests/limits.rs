@@ -20,6 +20,20 @@ fn networks_and_data() {
         ),
         ("model: {sigma_data: 0}", "4: model.sigma_data: 0 is not a positive number; write a number greater than 0"),
         (
+            "model: {noise_level: {time_step: {beta_end: 1}}}",
+            "4: model.noise_level.time_step.beta_end: 1 is not between 0 and 1; \
+             write the share of noise that a step adds, such as 0.02",
+        ),
+        (
+            "data: {image_shape: {width: 0}}",
+            "2: data.image_shape.width: 0 is too small; write a whole number of at least 1",
+        ),
+        (
+            "data: image_shape",
+            "4: model.sigma_data: without examples of the data it cannot be measured; \
+             write the standard deviation that the network was trained with",
+        ),
+        (
             "data: {two_moons: {noise: -1}}",
             "2: data.two_moons.noise: -1 is not a number of at least 0; write 0 or a positive number",
         ),
