@@ -222,7 +222,7 @@ fn spec() -> impl Strategy<Value = Spec> {
         SampleSpec { class, solver, grid, steps: Some(steps), denoise, noise: Noise::Brownian, ..Default::default() }
     });
     (words, data(), sde(), model(), training(), sample, option::of(compare())).prop_map(
-        |((name, description, seed), data, sde, model, train, mut sample, compare)| {
+        |((name, description, seed), data, sde, mut model, train, mut sample, mut compare)| {
             let mut train = matches!(model, ModelSpec::Learned(_)).then_some(train);
             match &model {
                 ModelSpec::Learned(model) if model.network.is_told_classes() => {
@@ -237,6 +237,13 @@ fn spec() -> impl Strategy<Value = Spec> {
             } else {
                 data
             };
+            if let DataSpec::ImageShape(_) = data {
+                // There is nothing to measure σ_data on, and nothing to compare with.
+                if let ModelSpec::Learned(model) = &mut model {
+                    model.sigma_data = Some(0.5);
+                }
+                compare = None;
+            }
             Spec { name, description, seed, data, sde, model, train, sample, compare }
         },
     )
