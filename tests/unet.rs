@@ -212,13 +212,13 @@ fn what_does_not_fit_is_refused() {
     };
     refused(
         &["compare.metrics=[class_accuracy]", "model.network.unet.num_class_embeds=null"],
-        "drawn.yaml:12: compare.metrics[0]: class_accuracy needs a network that is told classes; give the network classes, \
+        "drawn.yaml:10: compare.metrics[0]: class_accuracy needs a network that is told classes; give the network classes, \
          as `num_class_embeds: 10` of a U-Net, or write class_balance",
     );
     let images = "data={idx: {images: fashion-mnist/t10k-images-idx3-ubyte.gz, labels: fashion-mnist/t10k-labels-idx1-ubyte.gz}}";
     refused(
         &["compare.metrics=[memorisation]", images],
-        "drawn.yaml:12: compare.metrics[0]: memorisation needs images that are held out; hold some out, as with \
+        "drawn.yaml:10: compare.metrics[0]: memorisation needs images that are held out; hold some out, as with \
          `validation: 0.1`, or leave the metric out",
     );
     let part = ["--set", "compare.metrics=[{memorisation: {points: 100}}]", "--json"];
