@@ -10,7 +10,7 @@ use crate::data::Part;
 use crate::error::Result;
 use crate::feature::{Features, ImageClassifier, extract};
 use crate::metric::{self, Memorisation, Nearness, Neighbor, Share};
-use crate::report::{Block, ClassRow, ClassShares, NearestDistances, number};
+use crate::report::{Block, ClassRow, ClassShares, NearestDistances};
 use crate::rng::{Purpose, Stream};
 use crate::tensor;
 
@@ -132,13 +132,13 @@ impl Drawer<'_> {
         });
         let caption = format!(
             "How often each class comes among {} samples and {} {data}, both as the classifier of the data takes them, with \
-             Wilson's 95 % intervals. Total variation {}, where equal laws have {} by chance; χ² test of equal laws: p = {}.\
+             Wilson's 95 % intervals. Total variation {:.2}, where equal laws have {:.2} by chance; χ² test of equal laws: p = {}.\
              {accuracy}",
             ours.len(),
             theirs.len(),
-            number(shares.total_variation),
-            number(shares.total_variation_floor),
-            number(shares.p),
+            shares.total_variation,
+            shares.total_variation_floor,
+            if shares.p < 0.01 { format!("{:.0e}", shares.p) } else { format!("{:.2}", shares.p) },
         );
         self.block(&figure, "classes", caption).map(Some)
     }
