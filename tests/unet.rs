@@ -75,7 +75,7 @@ fn a_run_goes_through_to_its_pictures() {
     let samples = ArrayD::<u8>::read_npy(place.read("run/samples.npy").as_slice()).expect("an array of bytes");
     assert_eq!(samples.shape(), [20, 1, 28, 28]);
     let page = place.text("run/report.html");
-    for stem in ["samples", "strips", "neighbours", "solvers", "loss"] {
+    for stem in ["samples", "strips", "neighbours", "nearness", "solvers", "loss"] {
         assert!(place.path(&format!("run/figures/{stem}.png")).is_file(), "there is no figure {stem}");
     }
     assert!(
@@ -155,6 +155,7 @@ fn distances_are_measured_on_features() {
     let page = place.text("run/report.html");
     assert!(page.contains("Features of images are those of a classifier") && page.contains(&one.0[..12]));
     assert!(page.contains("FD (features)"));
+    assert!(place.path("run/figures/classes.png").is_file() && page.contains("The classes were asked for in turn"));
     assert!(page.contains("row − column") && page.contains("held-out images in their place"));
     // Numbers on other features are others, and are not taken for the same.
     let named = ["--set", "compare.features=other"];
@@ -225,13 +226,13 @@ fn what_does_not_fit_is_refused() {
     };
     refused(
         &["compare.metrics=[class_accuracy]", "model.network.unet.num_class_embeds=null"],
-        "drawn.yaml:12: compare.metrics[0]: class_accuracy needs a network that is told classes; give the network classes, \
+        "drawn.yaml:10: compare.metrics[0]: class_accuracy needs a network that is told classes; give the network classes, \
          as `num_class_embeds: 10` of a U-Net, or write class_balance",
     );
-    let images = "data={idx: {images: fashion-mnist/t10k-images-idx3-ubyte.gz, labels: fashion-mnist/t10k-labels-idx1-ubyte.gz}}";
+    let images = "data={idx: {images: fashion-mnist/t10k-images-idx3-ubyte.gz, labels: fashion-mnist/t10k-labels-idx1-ubyte.gz, validation: 0}}";
     refused(
         &["compare.metrics=[memorisation]", images],
-        "drawn.yaml:12: compare.metrics[0]: memorisation needs images that are held out; hold some out, as with \
+        "drawn.yaml:10: compare.metrics[0]: memorisation needs images that are held out; hold some out, as with \
          `validation: 0.1`, or leave the metric out",
     );
     let part = ["--set", "compare.metrics=[{memorisation: {points: 100}}]", "--json"];

@@ -52,7 +52,7 @@ impl Metric for Memorisation {
     }
 
     fn label(&self) -> &'static str {
-        "Memorisation (share near training images)"
+        "Memorisation"
     }
 
     fn best(&self) -> Best {

@@ -91,7 +91,8 @@ impl NearestDistances {
     }
 
     fn legend(&self) -> Legend {
-        let entries = [("held-out data", Sample::Swatch(fade(GREY, 0.45))), ("samples", Sample::Swatch(PALETTE[0]))];
+        let entries =
+            [("held-out data", Sample::Swatch(fade(GREY, 0.45))), ("samples", Sample::Swatch(fade(PALETTE[0], 0.45)))];
         Legend::new(entries.map(|(name, sample)| (name.to_owned(), sample)).to_vec(), WIDTH)
     }
 }
@@ -119,7 +120,7 @@ impl Figure for NearestDistances {
         plot.draw_grid(canvas);
         let outlines = sets.map(|shares| self.outline(&plot, &shares));
         canvas.polygon(&outlines[0], fade(GREY, 0.45));
-        canvas.polygon(&outlines[1], fade(PALETTE[0], 0.28));
+        canvas.polygon(&outlines[1], fade(PALETTE[0], 0.3));
         canvas.path(&outlines[1], &Stroke::solid(PALETTE[0], LINE));
         if let Some((at, name)) = self.threshold.as_ref().filter(|(at, _)| at.is_finite() && *at >= 0.0) {
             let (x, top) = (plot.place((*at, 0.0)).0, plot.area.top);
@@ -127,8 +128,13 @@ impl Figure for NearestDistances {
             canvas.line((x, top), (x, plot.area.bottom), &dashed);
             canvas.text(&Label::new(name, NOTE).color(AXIS).centred(), (x + 6.0, top + 8.0));
         }
-        let along =
-            Furniture { x_label: &self.x_label, y_label: "share of each", boxed: false, x_ticks: true, y_ticks: true };
+        let along = Furniture {
+            x_label: &self.x_label,
+            y_label: "share of each in a bin",
+            boxed: false,
+            x_ticks: true,
+            y_ticks: true,
+        };
         plot.draw_axes(canvas, &along);
         self.legend().draw_strip(canvas, (plot.area.left, self.header() - self.legend().strip_height() - 4.0));
     }

@@ -30,15 +30,21 @@ pub(super) struct Ordinate {
 
 /// How a metric is drawn: distances on a logarithmic axis, shares on a linear one.
 pub(super) fn ordinate(metric: &str) -> Ordinate {
-    let (name, same): (String, fn(f64) -> f64) = (label(metric), |value| value);
-    let (label, scale, shown, front): (String, Scale, fn(f64) -> f64, Option<Better>) = match best(metric) {
-        Best::Least => (format!("{name} (lower is better)"), Scale::Log, same, Some(Better::Less)),
-        // On a logarithmic axis what may have either sign shows its size.
-        Best::Zero => (format!("|{name}| (lower is better)"), Scale::Log, f64::abs, None),
-        Best::Near(target) => (format!("{name} (best near {})", number(target)), Scale::Linear, same, None),
-        Best::Most => (format!("{name} (higher is better)"), Scale::Linear, same, Some(Better::More)),
+    let name = label(metric);
+    let plain = |remark: String, scale, front| {
+        let label = format!("{name} ({remark})");
+        Ordinate { label, scale, shown: |value| value, front }
     };
-    Ordinate { label, scale, shown, front }
+    match best(metric) {
+        Best::Least => plain("lower is better".into(), Scale::Log, Some(Better::Less)),
+        Best::Most => plain("higher is better".into(), Scale::Linear, Some(Better::More)),
+        Best::Near(target) => plain(format!("best near {target}"), Scale::Linear, None),
+        Best::Zero => {
+            // On a logarithmic axis what may have either sign shows its size.
+            let label = format!("|{name}| (lower is better)");
+            Ordinate { label, scale: Scale::Log, shown: f64::abs, front: None }
+        }
+    }
 }
 
 /// What a comparison found, worked out once for all tables and figures.

@@ -260,8 +260,14 @@ fn quality_curves(findings: &Findings, metric: &str, x_label: &str, cost: impl F
     let mine: Vec<&Summary> = findings.summaries.iter().filter(|s| s.metric == metric).collect();
     let point = |s: &Summary| {
         let point = QualityPoint::new(cost(s), shown(s.value), s.standard_error);
-        // The interval of a value is none of its size.
-        if best(metric) == Best::Zero { point } else { point.within(s.interval) }
+        let Interval { low, high } = s.interval;
+        match best(metric) {
+            // The interval of a value is none of its size.
+            Best::Zero => point,
+            Best::Least => point.within(s.interval),
+            // A share is not less than nothing.
+            Best::Most | Best::Near(_) => point.within(Interval { low: low.max(0.0), high }),
+        }
     };
     let series = entries.into_iter().map(|entry| {
         let points: Vec<QualityPoint> = mine.iter().filter(|s| s.entry == entry).map(|s| point(s)).collect();

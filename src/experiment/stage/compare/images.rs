@@ -6,7 +6,7 @@ use ndarray::{Array2, Axis, concatenate};
 use tch::{Device, Tensor};
 
 use super::tick;
-use crate::data::Part;
+use crate::data::{Examples, Part};
 use crate::error::Result;
 use crate::experiment::observer::Observer;
 use crate::experiment::plan::Plan;
@@ -88,12 +88,12 @@ impl<'a> Gallery<'a> {
     /// Fresh data `[N, C, H, W]` of training, from a place in their stream on; and as many that are held out.
     pub(super) fn data(&self, training: &Tensor, first: u64, workers: &Workers) -> Result<Exhibits> {
         let images = self.see(training, None, workers)?;
-        let stream = Stream::new(self.plan.spec.seed, Purpose::Reference);
-        let unseen = |()| {
-            let examples = self.plan.data().labelled(Part::HeldOut, stream, first, training.size()[0] as usize);
-            self.see(&examples.x, examples.class.as_ref(), workers)
-        };
-        Ok(Exhibits { images, unseen: self.judges.then_some(()).map(unseen).transpose()? })
+        if !self.judges {
+            return Ok(Exhibits { images, unseen: None });
+        }
+        let (stream, count) = (Stream::new(self.plan.spec.seed, Purpose::Reference), training.size()[0] as usize);
+        let Examples { x, class, .. } = self.plan.data().labelled(Part::HeldOut, stream, first, count);
+        Ok(Exhibits { images, unseen: Some(self.see(&x, class.as_ref(), workers)?) })
     }
 
     /// The reference data of a repeat.
