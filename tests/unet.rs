@@ -232,8 +232,10 @@ fn what_does_not_fit_is_refused() {
     let images = "data={idx: {images: fashion-mnist/t10k-images-idx3-ubyte.gz, labels: fashion-mnist/t10k-labels-idx1-ubyte.gz, validation: 0}}";
     refused(
         &["compare.metrics=[memorisation]", images],
-        "drawn.yaml:10: compare.metrics[0]: memorisation needs images that are held out; hold some out, as with \
-         `validation: 0.1`, or leave the metric out",
+        &format!(
+            "--set {images}: compare.metrics[0]: memorisation needs images that are held out; hold some out, as with \
+             `validation: 0.1`, or leave the metric out"
+        ),
     );
     let part = ["--set", "compare.metrics=[{memorisation: {points: 100}}]", "--json"];
     let checked = place.run(&[&["check", "drawn.yaml", "--data", &folder], &part[..]].concat()).ok().json();
