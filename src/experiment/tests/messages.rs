@@ -50,7 +50,8 @@ fn unknown_names() {
         "predict: noise",
         "predict: noisee",
         "moons.yaml:7: model.predict: unknown word `noisee`; did you mean `noise`? \
-         allowed: data, noise, velocity, flow, edm",
+         allowed: data, noise, velocity, flow, edm, \
+         score, trig_flow",
     );
     says(
         "model:\n  network: {mlp: {width: 256, depth: 4}}\n  predict: noise",
@@ -110,7 +111,8 @@ fn models() {
     says(
         model,
         "model:\n  netwrok: mlp",
-        "moons.yaml:6: model: unknown key `netwrok`; did you mean `network`? allowed: network, predict, sigma_data",
+        "moons.yaml:6: model: unknown key `netwrok`; did you mean `network`? allowed: network, predict, sigma_data, input, \
+         noise_level",
     );
     says(
         model,
@@ -207,7 +209,8 @@ fn other_types() {
     says(
         "predict: noise",
         "predict: 3",
-        "moons.yaml:7: model.predict: expected a word, found the number 3; allowed: data, noise, velocity, flow, edm",
+        "moons.yaml:7: model.predict: expected a word, found the number 3; allowed: data, noise, velocity, flow, edm, \
+         score, trig_flow",
     );
     says(
         "- {solver: heun}",

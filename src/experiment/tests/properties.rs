@@ -228,6 +228,17 @@ fn spec() -> impl Strategy<Value = Spec> {
             } else {
                 data
             };
+            // Nothing is measured on data that are a shape, and nothing is compared with them.
+            let measures = |model: &ModelSpec| match model {
+                ModelSpec::Learned(model) => model.sigma_data.is_none(),
+                _ => true,
+            };
+            let is_shape = matches!(data, DataSpec::ImageShape(_));
+            let data = if is_shape && (compare.is_some() || measures(&model)) {
+                DataSpec::EightGaussians(Default::default())
+            } else {
+                data
+            };
             Spec { name, description, seed, data, sde, model, train, sample, compare }
         },
     )
