@@ -50,8 +50,8 @@ fn unknown_names() {
         "predict: noise",
         "predict: noisee",
         "moons.yaml:7: model.predict: unknown word `noisee`; did you mean `noise`? \
-         allowed: data, noise, velocity, flow, \
-         edm, score, trig_flow",
+         allowed: data, noise, velocity, flow, edm, \
+         score, trig_flow",
     );
     says(
         "model:\n  network: {mlp: {width: 256, depth: 4}}\n  predict: noise",
@@ -209,8 +209,8 @@ fn other_types() {
     says(
         "predict: noise",
         "predict: 3",
-        "moons.yaml:7: model.predict: expected a word, found the number 3; allowed: data, noise, velocity, flow, \
-         edm, score, trig_flow",
+        "moons.yaml:7: model.predict: expected a word, found the number 3; allowed: data, noise, velocity, flow, edm, \
+         score, trig_flow",
     );
     says(
         "- {solver: heun}",
