@@ -111,8 +111,8 @@ impl Metric for ClassBalance {
     }
 }
 
-/// The [`inception_score`] of samples on ten parts: the Inception Score where the classifier is Inception-v3 (Salimans et al.,
-/// 2016). It never sees the data: what data have is what to reach.
+/// e^I with the mutual information I between image and class, in the mean of ten parts of the samples: the Inception Score
+/// where the classifier is Inception-v3 (Salimans et al. 2016). It never sees the data: what data have is what to reach.
 ///
 /// Time and memory O(N K).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
