@@ -94,15 +94,12 @@ impl NetworkSpec {
                 format!("an MLP takes points, and the data have the shape {shape:?}"),
                 "choose a network for images, such as unet or dit",
             )),
-            (NetworkSpec::Unet(unet), _) if unet.num_class_embeds.is_some() && interface.classes == 0 => {
-                Err(Fault::new(
-                    "unet.num_class_embeds",
-                    "the network is to be told classes, and the data have none",
-                    "name data with classes, or write null",
-                ))
-            }
             (NetworkSpec::Unet(unet), _) => {
                 let network = unet.build(interface, seed, parameters).map_err(|fault| fault.under("unet"))?;
+                if unet.num_class_embeds.is_some() && interface.classes == 0 {
+                    let problem = "the network is to be told classes, and the data have none";
+                    return Err(Fault::new("unet.num_class_embeds", problem, "name data with classes, or write null"));
+                }
                 Ok(Box::new(network))
             }
             (NetworkSpec::Dit(dit), _) => {
