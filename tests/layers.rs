@@ -42,6 +42,7 @@ const STRANGERS: &[(&str, &[&str])] = &[
 
 /// What reads an experiment without LibTorch.
 const WITHOUT_TORCH: &[&str] = &[
+    "around.rs",
     "check.rs",
     "choice.rs",
     "choices.rs",

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::choices::{
-    CorrectorSpec, DataSpec, EmaSpec, GridSpec, MetricSpec, NetworkSpec, NoiseLevelSpec, OptimizerSpec,
-    PredictorCorrector, Restart, ScheduleSpec, SdeSpec, TimeSpec, WeightingSpec,
+    CorrectorSpec, DataSpec, EmaSpec, GridSpec, MetricSpec, NetworkSpec, NoiseLevelSpec, OptimizerSpec, ScheduleSpec,
+    SdeSpec, TimeSpec, WeightingSpec,
 };
 use super::spec::LearnedModel;
 use crate::data::{Dataset, Library, Toy};
@@ -12,7 +12,7 @@ use crate::error::Fault;
 use crate::metric::{Fidelity, Measure, Metric};
 use crate::model::{Builder, Interface, Network, NoiseLevel, Preconditioning, QuarterLog};
 use crate::sde::Sde;
-use crate::solve::{About, Corrector, Grid, Method, Recipe};
+use crate::solve::{Corrector, Grid};
 use crate::train::{AdamW, Averaging, Schedule, TimeLaw, Weighting};
 
 impl SdeSpec {
@@ -96,10 +96,6 @@ impl NetworkSpec {
             )),
             (NetworkSpec::Unet(unet), _) => {
                 let network = unet.build(interface, seed, parameters).map_err(|fault| fault.under("unet"))?;
-                if unet.num_class_embeds.is_some() && interface.classes == 0 {
-                    let problem = "the network is to be told classes, and the data have none";
-                    return Err(Fault::new("unet.num_class_embeds", problem, "name data with classes, or write null"));
-                }
                 Ok(Box::new(network))
             }
             (NetworkSpec::Dit(dit), _) => {
@@ -212,41 +208,6 @@ impl OptimizerSpec {
     pub fn build(&self) -> AdamW {
         match *self {
             OptimizerSpec::AdamW(adamw) => adamw,
-        }
-    }
-}
-
-impl Recipe for PredictorCorrector {
-    fn method(&self, steps: usize) -> Method {
-        Method { corrector: Some(self.corrector.build()), ..self.predictor.chosen().method(steps) }
-    }
-
-    fn times(&self, sde: &dyn Sde, grid: Vec<f64>) -> Vec<f64> {
-        self.predictor.chosen().times(sde, grid)
-    }
-
-    fn about(&self) -> About {
-        About {
-            paper: "Song et al. 2021, Algorithms 2 and 3",
-            when: "to mend the error of a coarse predictor with further evaluations at each noise level",
-        }
-    }
-}
-
-impl Recipe for Restart {
-    fn method(&self, steps: usize) -> Method {
-        self.solver.chosen().method(steps)
-    }
-
-    fn times(&self, sde: &dyn Sde, grid: Vec<f64>) -> Vec<f64> {
-        let grid = self.solver.chosen().times(sde, grid);
-        self.intervals.iter().fold(grid, |times, interval| interval.insert(sde, times))
-    }
-
-    fn about(&self) -> About {
-        About {
-            paper: "Xu et al. 2023, Algorithm 1",
-            when: "40 evaluations and more with a network, whose errors at high noise the restarts contract",
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::choices::{DataSpec, EmaSpec, GridSpec, MetricSpec, NetworkSpec, PredictorCorrector, Restart, SolverSpec};
+use super::choices::{DataSpec, EmaSpec, GridSpec, MetricSpec, NetworkSpec};
 use super::examples::NO_EXAMPLES;
 use super::model_spec::ModelSpec;
 use super::spec::{CompareSpec, FLOOR, LearnedModel, SampleSpec, Spec, Which};
@@ -11,7 +11,6 @@ use super::truth::{DENSITY, GAUSSIAN, MODES, truth};
 use crate::error::{Fault, Settings, at_least_one, between, positive};
 use crate::metric::{Need, Truth};
 use crate::sde::Sde;
-use crate::solve::RestartInterval;
 
 /// Checks the settings under a key.
 fn under(key: &str, settings: &impl Settings) -> Result<(), Fault> {
@@ -330,53 +329,4 @@ fn not_empty(key: &str, length: usize, example: &str) -> Result<(), Fault> {
         return Ok(());
     }
     Err(Fault::new(key, "the list is empty", format!("name at least one, as in `{example}`")))
-}
-
-impl Settings for PredictorCorrector {
-    fn check(&self) -> Result<(), Fault> {
-        plain("predictor", "predictor_corrector", &self.predictor, "reverse_diffusion")?;
-        if self.predictor.chosen().tolerance().is_some() {
-            let name = self.predictor.name();
-            let also = match *self.predictor {
-                SolverSpec::Bosh3(_) | SolverSpec::Dopri5(_) => ", or leave out its tolerances",
-                _ => "",
-            };
-            return Err(Fault::new(
-                "predictor",
-                format!("{name} takes each sample through times of its own, and a corrector acts at one time for all"),
-                format!("choose a predictor on a grid, such as `predictor: reverse_diffusion`{also}"),
-            ));
-        }
-        under("corrector", &self.corrector)
-    }
-}
-
-impl Settings for Restart {
-    fn check(&self) -> Result<(), Fault> {
-        plain("solver", "restart", &self.solver, "edm_heun")?;
-        if self.solver.chosen().tolerance().is_some() {
-            let problem = "a solver under error control has no grid to restart on";
-            return Err(Fault::new("solver", problem, "leave out its tolerances, or choose edm_heun"));
-        }
-        if self.intervals.is_empty() || self.intervals.len() > MOST_INTERVALS {
-            let problem = format!("{} intervals", self.intervals.len());
-            return Err(Fault::new("intervals", problem, "list one to 100, such as [{from: 0.4, to: 0.1}]"));
-        }
-        let each = |(i, interval): (usize, &RestartInterval)| {
-            interval.check().map_err(|fault| fault.under(&format!("[{i}]")).under("intervals"))
-        };
-        self.intervals.iter().enumerate().try_for_each(each)
-    }
-}
-
-/// The most intervals of a restart.
-const MOST_INTERVALS: usize = 100;
-
-/// Refuses a wrapper within a wrapper, and a solver that is wrong by itself.
-fn plain(key: &str, outer: &str, inner: &SolverSpec, example: &str) -> Result<(), Fault> {
-    if let SolverSpec::PredictorCorrector(_) | SolverSpec::Restart(_) = inner {
-        let problem = format!("a {} inside a {outer}", inner.name());
-        return Err(Fault::new(key, problem, format!("choose a plain solver, such as `{key}: {example}`")));
-    }
-    under(key, inner)
 }

@@ -1,9 +1,9 @@
 //! Everything that an experiment may choose by name. The settings of each live beside its implementation; to offer one
 //! more takes one line here.
 
+use super::around::{PredictorCorrector, Restart};
 use super::choice::choice;
 use crate::{data, grids, metric, model, sde, solve, train};
-use serde::{Deserialize, Serialize};
 
 choice! {
     /// The data to learn and to compare with.
@@ -356,46 +356,5 @@ choice! {
         inception_score => InceptionScore(metric::InceptionScore),
         /// The share of samples that are nearer to a training image than one held-out image in twenty is.
         memorisation => Memorisation(metric::Memorisation),
-    }
-}
-
-/// A predictor, and a corrector before each of its steps.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct PredictorCorrector {
-    /// The solver that takes the steps; not a predictor with a corrector of its own.
-    pub predictor: Box<SolverSpec>,
-    /// What precedes each step.
-    pub corrector: CorrectorSpec,
-}
-
-impl Default for PredictorCorrector {
-    fn default() -> Self {
-        PredictorCorrector {
-            predictor: Box::new(SolverSpec::ReverseDiffusion(Default::default())),
-            corrector: CorrectorSpec::Langevin(Default::default()),
-        }
-    }
-}
-
-/// Restart (Xu et al. 2023): where the noise level has fallen to `to`, noise is added up to `from`, and the solver comes
-/// down again in `steps` steps; `repeats` times. Errors made at high noise contract, as they do along an SDE.
-///
-/// The jump is the forward process, x ← (α′/α) x + α′ √(from² − κ²) ξ, at no evaluation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Restart {
-    /// The solver, usually one of the ODE.
-    pub solver: Box<SolverSpec>,
-    /// Where to restart.
-    pub intervals: Vec<solve::RestartInterval>,
-}
-
-impl Default for Restart {
-    fn default() -> Self {
-        Restart {
-            solver: Box::new(SolverSpec::EdmHeun(Default::default())),
-            intervals: vec![solve::RestartInterval::default()],
-        }
     }
 }

@@ -1,5 +1,6 @@
 //! An experiment: one YAML file, its typed form, and what is said about a file that cannot be.
 
+mod around;
 mod build;
 mod check;
 mod choice;
@@ -37,9 +38,10 @@ mod training;
 mod tree;
 mod truth;
 
+pub use around::{PredictorCorrector, Restart};
 pub use choices::{
     CorrectorSpec, DataSpec, EmaSpec, GridMethodSpec, GridSpec, MetricSpec, NetworkSpec, NoiseLevelSpec, OptimizerSpec,
-    PredictorCorrector, Restart, ScheduleSpec, SdeSpec, SolverSpec, TimeSpec, WeightingSpec,
+    ScheduleSpec, SdeSpec, SolverSpec, TimeSpec, WeightingSpec,
 };
 pub use class_spec::Classes;
 pub use document::Document;
