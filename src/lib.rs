@@ -25,6 +25,7 @@ pub mod autocast;
 pub mod differentiable;
 pub mod error;
 pub mod file;
+pub mod named_tensors;
 pub mod npy;
 pub mod rng;
 pub mod tensor;

@@ -22,9 +22,9 @@ fn files_that_say_what_cannot_be() {
             LEARNED,
             "batch: 32",
             "batches: 32",
-            "5: train: unknown key `batches`; did you mean `batch`? allowed: steps, batch, time, quantiles, \
-             weighting, uncertainty, optimizer, schedule, warmup, clip, ema, log_every, validate, early_stop, \
-             checkpoint_every, keep, snapshot_every",
+            "5: train: unknown key `batches`; did you mean `batch`? allowed: steps, batch, micro_batch, time, \
+             quantiles, weighting, uncertainty, optimizer, schedule, warmup, clip, gradient_checkpointing, ema, log_every, \
+             validate, early_stop, checkpoint_every, keep, snapshot_every",
         ),
         (
             LEARNED,

@@ -9,6 +9,7 @@ const LAYERS: &[(&str, u32)] = &[
     ("differentiable", 0),
     ("error", 0),
     ("file", 0),
+    ("named_tensors", 0),
     ("npy", 0),
     ("rng", 0),
     ("tensor", 0),

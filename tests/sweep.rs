@@ -136,9 +136,9 @@ fn sweeps_that_cannot_be() {
     };
     check(
         "sweep: {train.stepps: [1, 2]}",
-        "sweep.yaml:7: sweep.train.stepps[0]: unknown key `stepps`; did you mean `steps`? allowed: steps, batch, time, \
-         quantiles, weighting, uncertainty, optimizer, schedule, warmup, clip, ema, log_every, validate, early_stop, \
-         checkpoint_every, keep, snapshot_every",
+        "sweep.yaml:7: sweep.train.stepps[0]: unknown key `stepps`; did you mean `steps`? allowed: steps, batch, \
+         micro_batch, time, quantiles, weighting, uncertainty, optimizer, schedule, warmup, clip, gradient_checkpointing, \
+         ema, log_every, validate, early_stop, checkpoint_every, keep, snapshot_every",
     );
     check(
         "sweep:\n  sde: [vp]\n  train.steps: [1, many]",

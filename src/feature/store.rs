@@ -4,9 +4,8 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::image_classifier::ImageClassifier;
 use super::training::ClassifierSettings;
@@ -15,7 +14,7 @@ use crate::error::{Error, Result, Settings};
 use crate::file::{sha256, write_whole};
 use crate::metric::Share;
 use crate::model::Builder;
-use crate::tensor;
+use crate::{named_tensors, tensor};
 
 /// What a classifier says about itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -140,21 +139,18 @@ impl ImageClassifier {
         if sha256(&data) != card.hash {
             return Err(refuse("the parameters are damaged: their hash is not that on the card".into()));
         }
-        let stored = SafeTensors::deserialize(&data).map_err(|error| refuse(error.to_string()))?;
+        let stored = named_tensors::from_bytes(&data).map_err(refuse)?;
         let mut builder = Builder::new(0, Device::Cpu);
         let network = card.settings.network.build(&card.shape, card.classes.len() as i64, &mut builder);
         let network = network.map_err(|fault| refuse(fault.problem))?;
         let parameters = builder.finish();
         for (name, mut value) in parameters.named(&parameters.flat()) {
-            let view = stored.tensor(&name).map_err(|_| refuse(format!("there is no tensor {name}")))?;
-            let shape: Vec<i64> = view.shape().iter().map(|&n| n as i64).collect();
-            if view.dtype() != Dtype::F32 || shape != value.size() {
-                let problem = format!("{name} is {:?} {shape:?}, not F32 {:?}", view.dtype(), value.size());
+            let Some(found) = stored.get(&name) else { return Err(refuse(format!("there is no tensor {name}"))) };
+            if found.kind() != Kind::Float || found.size() != value.size() {
+                let problem = format!("{name} is {:?} {:?}, not Float {:?}", found.kind(), found.size(), value.size());
                 return Err(refuse(problem));
             }
-            let (numbers, _) = view.data().as_chunks::<4>();
-            let numbers: Vec<f32> = numbers.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
-            value.copy_(&Tensor::from_slice(&numbers).view(&shape[..]));
+            value.copy_(found);
         }
         let hash = card.hash.clone();
         let classifier = ImageClassifier::new(network, &parameters, card);
@@ -167,17 +163,7 @@ impl ImageClassifier {
 
 /// The file with the parameters, and with what they are the parameters of.
 pub(super) fn serialize(named: &[(String, Tensor)], card: &Card) -> Vec<u8> {
-    let bytes: Vec<(&String, Vec<u8>, Vec<usize>)> = named
-        .iter()
-        .map(|(name, value)| {
-            let values = tensor::to_array(value).iter().flat_map(|&v| (v as f32).to_le_bytes()).collect();
-            (name, values, value.size().iter().map(|&n| n as usize).collect())
-        })
-        .collect();
-    let views = bytes.iter().map(|(name, values, shape)| {
-        (name.as_str(), TensorView::new(Dtype::F32, shape.clone(), values).expect("the bytes fill the shape"))
-    });
     let about = serde_json::to_string(&(&card.settings.network, &card.shape)).expect("settings are plain data");
     let about = HashMap::from([("network".to_owned(), about)]);
-    safetensors::serialize(views, Some(about)).expect("plain tensors can always be written")
+    named_tensors::to_bytes(named.iter().map(|(name, value)| (name, value)), Some(about))
 }

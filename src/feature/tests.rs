@@ -196,7 +196,7 @@ fn damaged_files_are_refused() {
     with("\"groups\": 4", "\"groups\": 2");
     assert!(refused().contains("of another network"));
     with("\"upright\",", "\"upright\", \"askew\",");
-    assert!(refused().contains("head.weight is F32 [2, 16], not F32 [3, 16]"));
+    assert!(refused().contains("head.weight is Float [2, 16], not Float [3, 16]"));
     with("", "");
     let mut files = fs::read_dir(folder).expect("a folder").flatten().map(|entry| entry.path());
     let tensors = files.find(|path| path.extension().is_some_and(|e| e == "safetensors")).expect("tensors");

@@ -4,14 +4,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
 use crate::error::{Error, Result};
 use crate::file::{sha256, sweep, write_whole};
 use crate::model::Parameters;
-use crate::tensor;
+use crate::{named_tensors, tensor};
 
 /// What a checkpoint says about itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -145,18 +144,7 @@ impl Checkpoint {
     /// When the disk is full or the folder cannot be written; earlier checkpoints stay as they are.
     pub fn save(&self, folder: &Path, keep: usize) -> Result<PathBuf> {
         fs::create_dir_all(folder).map_err(Error::write(folder))?;
-        let bytes: Vec<(&String, Vec<u8>, Vec<usize>)> = self
-            .tensors
-            .iter()
-            .map(|(name, tensor)| {
-                let values: Vec<u8> = tensor::to_array(tensor).iter().flat_map(|&v| (v as f32).to_le_bytes()).collect();
-                (name, values, tensor.size().iter().map(|&n| n as usize).collect())
-            })
-            .collect();
-        let views = bytes.iter().map(|(name, values, shape)| {
-            (name.as_str(), TensorView::new(Dtype::F32, shape.clone(), values).expect("the bytes fill the shape"))
-        });
-        let data = safetensors::serialize(views, None).expect("plain tensors can always be written");
+        let data = named_tensors::to_bytes(&self.tensors, None);
         let manifest = Manifest { bytes: data.len() as u64, sha256: sha256(&data), ..self.manifest.clone() }.sealed();
         write_whole(&folder.join(&manifest.tensors), &data)?;
         let path = folder.join(format!("step-{:08}.json", manifest.step));
@@ -249,19 +237,12 @@ impl Checkpoint {
         if sha256(&data) != read.sha256 {
             return Err(damaged("the file is damaged: its SHA-256 is not that of its manifest".into()));
         }
-        let foreign = |what: String| damaged(format!("this is not a safetensors checkpoint ({})", line(&what)));
-        let file = SafeTensors::deserialize(&data).map_err(|e| foreign(e.to_string()))?;
-        let mut tensors = HashMap::new();
-        for (name, view) in file.tensors() {
-            if view.dtype() != Dtype::F32 {
-                return Err(foreign(format!("{name} is {:?}", view.dtype())));
-            }
-            let values: Vec<f32> =
-                view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
-            let shape: Option<Vec<i64>> = view.shape().iter().map(|&n| i64::try_from(n).ok()).collect();
-            let tensor = shape.and_then(|shape| Tensor::from_slice(&values).f_reshape(shape).ok());
-            tensors.insert(name.clone(), tensor.ok_or_else(|| foreign(format!("{name} has no possible shape")))?);
+        let foreign = |what: String| damaged(format!("this is no checkpoint: {what}"));
+        let tensors = named_tensors::from_bytes(&data).map_err(foreign)?;
+        if let Some((name, value)) = tensors.iter().find(|(_, value)| value.kind() != Kind::Float) {
+            return Err(foreign(format!("{name} is {:?}", value.kind())));
         }
+        let tensors = tensors.into_iter().collect();
         Ok(Checkpoint { manifest: read, tensors })
     }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::config::Config;
-use super::{CONFIG, INDEX, SCHEDULER, WEIGHTS, weights};
+use super::{CONFIG, INDEX, SCHEDULER, WEIGHTS};
 use crate::error::{Error, Fault, Result};
 use crate::experiment::choices::{NetworkSpec, NoiseLevelSpec};
 use crate::experiment::model_spec::ModelSpec;
@@ -16,6 +16,7 @@ use crate::experiment::spec::LearnedModel;
 use crate::experiment::training::Loaded;
 use crate::file::write_whole;
 use crate::model::{Input, Prediction, TimeEmbedding, TimeStep};
+use crate::named_tensors;
 use crate::sde::Sde;
 
 /// What was written.
@@ -71,7 +72,10 @@ pub fn export(plan: &Plan, loaded: &Loaded, folder: &Path) -> Result<Exported> {
         remarks
             .push("what the network was told of augmentation is left out; of images as they are it is told 0".into());
     }
-    let files = Files { config: config.to_json(), scheduler, weights: weights::to_bytes(&named) };
+    // As PyTorch's own files say.
+    let about = [("format".to_owned(), "pt".to_owned())].into();
+    let weights = named_tensors::to_bytes(named.iter().map(|(name, value)| (name, value)), Some(about));
+    let files = Files { config: config.to_json(), scheduler, weights };
     files.write(folder)?;
     let scheduler = super::class(files.scheduler.settings.as_object().expect("a map")).to_owned();
     Ok(Exported { folder: folder.to_owned(), scheduler, step: loaded.step, remarks })

@@ -3,14 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use safetensors::tensor::TensorView;
-use safetensors::{Dtype, SafeTensors};
 use tch::{Kind, Tensor};
 
 use super::WEIGHTS;
 use crate::error::{Error, Result};
 use crate::model::Parameters;
-use crate::tensor;
+use crate::named_tensors;
 
 /// The file of weights in the folder of a model.
 ///
@@ -45,22 +43,9 @@ pub(super) fn find(folder: &Path) -> Result<PathBuf> {
 pub(super) fn read(path: &Path) -> Result<BTreeMap<String, Tensor>> {
     let broken = |problem: String| Error::file(path, problem, "fetch or save the file again");
     let bytes = std::fs::read(path).map_err(|e| broken(e.to_string()))?;
-    let file = SafeTensors::deserialize(&bytes).map_err(|e| {
-        broken(format!("this is not a safetensors file ({})", e.to_string().replace(['\n', '\r'], " ")))
-    })?;
-    let mut found = BTreeMap::new();
-    for (name, view) in file.tensors() {
-        let kind = match view.dtype() {
-            Dtype::F32 => Kind::Float,
-            Dtype::F16 => Kind::Half,
-            Dtype::BF16 => Kind::BFloat16,
-            Dtype::F64 => Kind::Double,
-            other => return Err(broken(format!("{name} is of the type {other:?}, and no floating-point number"))),
-        };
-        let shape: Vec<i64> = view.shape().iter().map(|&side| side as i64).collect();
-        let value = Tensor::f_from_data_size(view.data(), &shape, kind)?.to_kind(Kind::Float);
-        found.insert(modern(&name), value);
-    }
+    let read = named_tensors::from_bytes(&bytes).map_err(|problem| broken(format!("this is {problem}")))?;
+    let mut found: BTreeMap<String, Tensor> =
+        read.into_iter().map(|(name, value)| (modern(&name), value.to_kind(Kind::Float))).collect();
     // An older name for the same numbers.
     if let Some(frequencies) = found.remove("time_proj.W") {
         found.entry("time_proj.weight".to_owned()).or_insert(frequencies);
@@ -113,21 +98,4 @@ pub(super) fn fill(path: &Path, mut found: BTreeMap<String, Tensor>, parameters:
 
 fn and_more(count: usize) -> String {
     if count == 0 { String::new() } else { format!(", nor {count} more") }
-}
-
-/// Named tensors as the bytes of a safetensors file of float32.
-pub(super) fn to_bytes(named: &[(String, Tensor)]) -> Vec<u8> {
-    let bytes = |value: &Tensor| -> Vec<u8> {
-        tensor::to_array(value).iter().flat_map(|&number| (number as f32).to_le_bytes()).collect()
-    };
-    let all: Vec<(&String, Vec<u8>, Vec<usize>)> = named
-        .iter()
-        .map(|(name, value)| (name, bytes(value), value.size().iter().map(|&side| side as usize).collect()))
-        .collect();
-    let views = all.iter().map(|(name, bytes, shape)| {
-        (name.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes).expect("the bytes fill the shape"))
-    });
-    // As PyTorch's own files say.
-    let about = [("format".to_owned(), "pt".to_owned())].into();
-    safetensors::serialize(views, Some(about)).expect("plain tensors can always be written")
 }
