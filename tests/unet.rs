@@ -155,7 +155,7 @@ fn distances_are_measured_on_features() {
     let page = place.text("run/report.html");
     assert!(page.contains("Features of images are those of a classifier") && page.contains(&one.0[..12]));
     assert!(page.contains("FD (features)"));
-    assert!(place.path("run/figures/classes.png").is_file() && page.contains("The classes were asked for in turn"));
+    assert!(place.path("run/figures/classes.png").is_file() && page.contains("are taken for the class asked for"));
     assert!(page.contains("row − column") && page.contains("held-out images in their place"));
     // Numbers on other features are others, and are not taken for the same.
     let named = ["--set", "compare.features=other"];
