@@ -2,6 +2,7 @@
 
 mod condition;
 mod dit;
+mod embedder;
 mod embedding;
 mod layer;
 mod mlp;

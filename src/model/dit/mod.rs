@@ -10,7 +10,8 @@ use std::sync::Arc;
 use tch::{Kind, Tensor};
 
 use self::block::{Block, modulate};
-use super::layer::{Embedding, Linear, Start};
+use super::embedder::{self, Embedder, Layers};
+use super::layer::{Linear, Start};
 use super::segment::Segment;
 use super::{Builder, Condition, Frozen, Interface, Network, Training, embedding, recomputes};
 use crate::error::Fault;
@@ -28,9 +29,7 @@ struct Parts {
     /// `[1, T, H]`
     position: Tensor,
     frequencies: Tensor,
-    time: [Linear; 2],
-    labels: Option<Embedding>,
-    augment_embedding: Option<Linear>,
+    embedder: Embedder,
     blocks: Vec<Segment<Block>>,
     final_modulation: Linear,
     final_linear: Linear,
@@ -68,10 +67,7 @@ impl Dit {
             let remedy = "write a divisor of both sides, or bring the images to another size (`pad`, or `size`)";
             return Err(Fault::new("patch_size", problem, remedy));
         }
-        if let Some(known) = self.num_classes.filter(|&known| known < interface.classes) {
-            let problem = format!("{known} vectors for {} classes of the data", interface.classes);
-            return Err(Fault::new("num_classes", problem, "write at least as many, or null to learn no classes"));
-        }
+        embedder::enough("num_classes", self.num_classes, interface)?;
         let patches = Patches { rows: height / side, columns: width / side, side };
         let parts = self.parts(interface, (channels, patches), b);
         Ok(DitNetwork(Arc::new(Frozen::new(parts))))
@@ -86,15 +82,14 @@ impl Dit {
             b.convolution("x_embedder.proj.weight", [width, input, side, side], deviation),
             b.zeros("x_embedder.proj.bias", &[width]),
         ];
-        let time = [("t_embedder.mlp.0", features), ("t_embedder.mlp.2", width)]
-            .map(|(name, from)| Linear::new(b, name, from, width, Start::Normal(EMBEDDED)));
-        let labels = self
-            .num_classes
-            .map(|count| Embedding::new(b, "y_embedder.embedding_table", (count as i64, width), EMBEDDED));
-        let augment_embedding = (interface.augmentations > 0).then(|| {
-            let from = interface.augmentations as i64;
-            Linear::without_bias(b, "augment_embedding", from, width, Start::Normal(EMBEDDED))
-        });
+        let layers = Layers {
+            time: ["t_embedder.mlp.0", "t_embedder.mlp.2"],
+            classes: "y_embedder.embedding_table",
+            sizes: (features, width),
+            start: Start::Normal(EMBEDDED),
+            deviation: EMBEDDED,
+        };
+        let embedder = Embedder::new(b, layers, self.num_classes, interface);
         let block = |i| Segment::new(b, |b| Block::new(b, &format!("blocks.{i}"), self));
         let blocks = (0..self.depth).map(block).collect();
         let out = channels * side * side;
@@ -105,9 +100,7 @@ impl Dit {
             frequencies: super::Embedding::Sinusoidal
                 .frequencies(self.frequency_embedding_size, 0)
                 .to_device(b.device()),
-            time,
-            labels,
-            augment_embedding,
+            embedder,
             blocks,
             final_linear: Linear::new(b, "final_layer.linear", width, out, Start::Zero),
             final_modulation: Linear::new(b, "final_layer.adaLN_modulation.1", width, 2 * width, Start::Zero),
@@ -151,24 +144,9 @@ impl Patches {
 }
 
 impl Parts {
-    /// silu(e) of the noise level, the class and the augmentation `[1 or B, H]`, which all blocks are told.
-    fn embed(&self, noise: &Tensor, condition: &Condition) -> Tensor {
-        let features = embedding::features(noise, &self.frequencies);
-        let mut e = self.time[1].forward(&self.time[0].forward(&features).silu());
-        if let Some(table) = &self.labels {
-            let label = condition.label.as_ref().expect("a class-conditional network is told a class");
-            e = table.forward(label) + e;
-        }
-        if let Some(layer) = &self.augment_embedding
-            && let Some(vector) = &condition.vector
-        {
-            e = layer.forward(vector) + e;
-        }
-        e.silu()
-    }
-
     fn forward(&self, x: &Tensor, noise: &Tensor, condition: &Condition, training: Option<&Training>) -> Tensor {
-        let embedding = self.embed(noise, condition);
+        let features = embedding::features(noise, &self.frequencies);
+        let embedding = self.embedder.forward(&features, condition);
         let joined = condition.image.as_ref().filter(|_| self.mixes_images).map(|image| Tensor::cat(&[x, image], 1));
         let [weight, bias] = &self.projection;
         // In memory the channels come last, as in `Patches::cut`.

@@ -16,7 +16,8 @@ use tch::{Kind, Tensor};
 use self::attention::Attention;
 use self::resnet::{Resnet, Shape};
 use self::stage::{Down, Up};
-use super::layer::{Conv2d, Embedding, GroupNorm, Linear, Start};
+use super::embedder::{self, Embedder, Layers};
+use super::layer::{Conv2d, GroupNorm, Start};
 use super::norm::channels_last;
 use super::{Builder, Condition, Frozen, Interface, Network, Training};
 use crate::error::Fault;
@@ -50,9 +51,7 @@ struct Parts {
     config: Unet,
     frequencies: Tensor,
     conv_in: Conv2d,
-    time: [Linear; 2],
-    class_embedding: Option<Embedding>,
-    augment_embedding: Option<Linear>,
+    embedder: Embedder,
     down: Vec<Down>,
     middle: (Resnet, Option<Attention>, Resnet),
     up: Vec<Up>,
@@ -84,10 +83,7 @@ impl Unet {
             let remedy = "take fewer levels, or bring the images to another size (`pad`, or `size`)";
             return Err(Fault::new("block_out_channels", problem, remedy));
         }
-        if let Some(known) = self.num_class_embeds.filter(|&known| known < interface.classes) {
-            let problem = format!("{known} vectors for {} classes of the data", interface.classes);
-            return Err(Fault::new("num_class_embeds", problem, "write at least as many, or null to learn no classes"));
-        }
+        embedder::enough("num_class_embeds", self.num_class_embeds, interface)?;
         let parts = self.parts(interface, channels, seed, b);
         Ok(UnetNetwork(Arc::new(Frozen::new(parts))))
     }
@@ -99,15 +95,14 @@ impl Unet {
         let settled = &mut Settled { config: self.clone(), embedding, image: input, masks: 0 };
         let features = if self.time_embedding_type == TimeEmbedding::Fourier { 2 * first } else { first };
         let conv_in = Conv2d::new(b, "conv_in", (input, first), 3, Start::Glorot);
-        let time = [("time_embedding.linear_1", features), ("time_embedding.linear_2", embedding)]
-            .map(|(name, from)| Linear::new(b, name, from, embedding, Start::Glorot));
-        let class_embedding = self.num_class_embeds.map(|count| {
-            Embedding::new(b, "class_embedding", (count as i64, embedding), 1.0 / (embedding as f64).sqrt())
-        });
-        let augment_embedding = (interface.augmentations > 0).then(|| {
-            let from = interface.augmentations as i64;
-            Linear::without_bias(b, "augment_embedding", from, embedding, Start::Glorot)
-        });
+        let layers = Layers {
+            time: ["time_embedding.linear_1", "time_embedding.linear_2"],
+            classes: "class_embedding",
+            sizes: (features, embedding),
+            start: Start::Glorot,
+            deviation: 1.0 / (embedding as f64).sqrt(),
+        };
+        let embedder = Embedder::new(b, layers, self.num_class_embeds, interface);
         let down = (0..self.levels()).map(|level| Down::new(b, level, settled)).collect();
         let last = self.block_out_channels[self.levels() - 1] as i64;
         let groups = [self.groups(last as usize) as i64; 2];
@@ -129,9 +124,7 @@ impl Unet {
             config: self.clone(),
             frequencies: self.frequencies(first, seed, b),
             conv_in,
-            time,
-            class_embedding,
-            augment_embedding,
+            embedder,
             down,
             middle: (before, attention, after),
             up,
@@ -161,25 +154,14 @@ impl Unet {
 }
 
 impl Parts {
-    /// The vector that all blocks are told.
+    /// silu(e) of the noise level, the class and the augmentation `[1 or B, E]`, which all blocks are told.
     fn embed(&self, noise: &Tensor, condition: &Condition) -> Tensor {
         let fourier = self.config.time_embedding_type == TimeEmbedding::Fourier;
         let phase = noise.unsqueeze(1) * &self.frequencies * if fourier { TAU } else { 1.0 };
         let (sin, cos) = (phase.sin(), phase.cos());
         let cosines_first = self.config.flip_sin_to_cos && !fourier;
         let features = Tensor::cat(&if cosines_first { [cos, sin] } else { [sin, cos] }, 1);
-        let mut e = self.time[1].forward(&self.time[0].forward(&features).silu());
-        if let Some(table) = &self.class_embedding {
-            let label = condition.label.as_ref().expect("a class-conditional network is told a class");
-            // Not in place: of one noise level for all samples there is one row.
-            e = table.forward(label) + e;
-        }
-        if let Some(layer) = &self.augment_embedding
-            && let Some(vector) = &condition.vector
-        {
-            e = layer.forward(vector) + e;
-        }
-        e.silu()
+        self.embedder.forward(&features, condition)
     }
 
     fn forward(&self, x: &Tensor, noise: &Tensor, condition: &Condition, training: Option<&Training>) -> Tensor {
