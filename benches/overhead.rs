@@ -105,7 +105,7 @@ impl Subject {
 
     fn sampler(self, method: Method, chunk: usize) -> Sampler {
         let schedule = Schedule::Times(LogSnr {}.times(&Vp::default(), self.steps()));
-        Sampler { method, schedule, noise: NoiseSource::Fresh, seed: 0, first: 0, chunk }
+        Sampler { method, schedule, noise: NoiseSource::Fresh, seed: 0, chunk }
     }
 }
 

@@ -3,13 +3,11 @@
 
 mod place;
 
-use std::path::Path;
-
 use ndarray::{ArrayD, Axis};
 use ndarray_npy::ReadNpyExt;
 use ornstein::model::{Builder, Condition, Dit, Interface, Network, Training, Unet};
 use ornstein::rng::{Purpose, Stream};
-use place::{Place, refuses};
+use place::{Place, fixtures, refuses};
 use tch::{Device, Kind, Tensor};
 
 const SETTINGS: &str = "\
@@ -23,10 +21,6 @@ train: {steps: 12, batch: 10, warmup: 2, log_every: 4, checkpoint_every: 4, vali
         optimizer: {adamw: {lr: 1.0e-2}}, ema: {half_life: 2}}
 sample: {count: 20, solver: heun, grid: karras, steps: 6, denoise: true}
 ";
-
-fn fixtures() -> String {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").display().to_string()
-}
 
 fn place() -> Place {
     let place = Place::new();

@@ -1,6 +1,7 @@
 //! Models of Hugging Face diffusers: imports answer as diffusers does (scripts/check-import made the models and the numbers),
 //! exports come back bit for bit, and what cannot be is refused in a sentence.
 
+mod filled;
 mod place;
 
 use std::collections::HashMap;
@@ -8,6 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use filled::fill;
 use ndarray::ArrayD;
 use ornstein::data::Library;
 use ornstein::experiment::{Compute, Import, Plan, exchange};
@@ -33,17 +35,6 @@ fn values() -> Value {
 
 fn numbers(value: &Value) -> Vec<f64> {
     value.as_array().expect("numbers").iter().map(|v| v.as_f64().expect("a number")).collect()
-}
-
-/// Numbers in [−1, 1), as if at random, from the row-major places i: a hash of i + 7919 phase.
-fn fill(shape: &[i64], phase: u64) -> Tensor {
-    let count: i64 = shape.iter().product();
-    let number = |i: u64| {
-        let h = (i + 7919 * phase).wrapping_mul(2_654_435_761) & 0xFFFF_FFFF;
-        let h = (h ^ h >> 15).wrapping_mul(2_246_822_519) & 0xFFFF_FFFF;
-        (h ^ h >> 13) as f64 / 2f64.powi(31) - 1.0
-    };
-    tensor::from_f64((0..count as u64).map(number).collect(), shape, (Kind::Double, Device::Cpu))
 }
 
 /// x₀ + κ ε as the script has it.

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use ndarray::ArrayD;
 use ndarray_npy::ReadNpyExt;
-use place::{Place, refuses};
+use place::{Place, fixtures, refuses};
 
 const SETTINGS: &str = "\
 name: clothes
@@ -17,10 +17,6 @@ model: {empirical: {points: 20}}
 sample: {count: 6, solver: heun, grid: karras, steps: 8, denoise: true}
 compare: {entries: [{solver: heun}, {solver: dpmpp_2m}], nfe: [5, 9], repeats: 2, count: 20}
 ";
-
-fn fixtures() -> String {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").display().to_string()
-}
 
 fn place() -> Place {
     let place = Place::new();

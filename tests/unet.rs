@@ -3,11 +3,9 @@
 
 mod place;
 
-use std::path::Path;
-
 use ndarray::ArrayD;
 use ndarray_npy::ReadNpyExt;
-use place::{Place, refuses, silent_refusal};
+use place::{Place, fixtures, refuses, silent_refusal};
 
 const SETTINGS: &str = "\
 name: drawn
@@ -21,10 +19,6 @@ train: {steps: 12, batch: 10, warmup: 2, log_every: 4, checkpoint_every: 4, vali
 sample: {count: 20, solver: heun, grid: karras, steps: 6, denoise: true}
 compare: {entries: [{solver: heun}, {solver: dpmpp_2m}], nfe: [5, 9], repeats: 2, count: 20}
 ";
-
-fn fixtures() -> String {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").display().to_string()
-}
 
 fn place() -> Place {
     let place = Place::new();

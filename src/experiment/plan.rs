@@ -218,7 +218,7 @@ impl Plan {
             Noise::Fresh => NoiseSource::Fresh,
             Noise::Brownian => NoiseSource::Brownian,
         };
-        Ok(Sampler { method: solver.chosen().method(steps), schedule, noise, seed, first: 0, chunk: self.chunk() })
+        Ok(Sampler { method: solver.chosen().method(steps), schedule, noise, seed, chunk: self.chunk() })
     }
 
     /// The evaluations that a solver makes in `steps` steps: counted on a one-dimensional Gaussian, not derived. The

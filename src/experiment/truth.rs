@@ -102,7 +102,7 @@ fn end(
     let Schedule::Adaptive { tolerance, .. } = schedule else { panic!("the probability flow needs error control") };
     let solver = Dopri5 { rtol: Some(tolerance.rtol), atol: Some(tolerance.atol) };
     let (seed, chunk) = (plan.spec.seed, plan.chunk());
-    let sampler = Sampler { method: solver.into(), schedule, noise: NoiseSource::Fresh, seed, first: 0, chunk };
+    let sampler = Sampler { method: solver.into(), schedule, noise: NoiseSource::Fresh, seed, chunk };
     Ok(tensor::to_rows(
         &sampler.run(model, &init.to_kind(tensor::finest(init.device())), &plan.compute.workers, tick)?.x,
     ))

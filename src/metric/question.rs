@@ -137,6 +137,11 @@ pub enum Need {
 }
 
 impl Need {
+    /// Whether data in place of samples have to be images that neither the model nor the classifier was trained on.
+    pub fn is_of_unseen(self) -> bool {
+        matches!(self, Need::Asked | Need::Training { .. })
+    }
+
     /// Whether samples and data are features of images in place of the images themselves.
     pub fn is_of_images(self) -> bool {
         match self {

@@ -188,8 +188,49 @@ impl Model for Trained {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rng::Purpose;
     use crate::sde::tests::processes;
+    use crate::tensor;
     use tch::Device;
+
+    /// Normals of a shape.
+    pub(super) fn draw(seed: u64, shape: &[i64]) -> Tensor {
+        let like = Tensor::empty(shape, (Kind::Float, Device::Cpu));
+        tensor::normals(Stream::new(seed, Purpose::Data), 0, 0, &like)
+    }
+
+    /// Parameters of a network whose last layers are not zero any more.
+    pub(super) fn stirred(builder: Builder) -> Parameters {
+        let parameters = builder.finish();
+        let mut flat = parameters.flat();
+        let more = draw(9, &[flat.numel() as i64]) * 0.05;
+        tch::no_grad(|| flat += more);
+        parameters
+    }
+
+    /// Asserts that a network for images 3 × 8 × 8 starts as zero, so that the denoiser starts as its skip connection, and
+    /// learns from there.
+    pub(super) fn starts_at_zero(network: &dyn Network, parameters: &Parameters) {
+        let (x, noise) = (draw(2, &[2, 3, 8, 8]), Tensor::from_slice(&[0.1f32, 0.2]));
+        let y = network.forward(&x, &noise, &Condition::default(), None);
+        assert_eq!(y.abs().max().double_value(&[]), 0.0);
+        let loss = (y - &x).square().mean(Kind::Float);
+        let gradient: f64 = parameters.leaves().gradient(&loss).iter().map(|g| g.norm().double_value(&[])).sum();
+        assert!(gradient.is_finite() && gradient > 0.0);
+    }
+
+    /// Asserts that what a network for images 1 × 8 × 8 in three classes computes twice, masks included, has the loss and the
+    /// gradient that it would have anyway, to the last bit.
+    pub(super) fn recomputes_to_the_bit(network: &dyn Network, parameters: &Parameters) {
+        let (x, noise) = (draw(2, &[4, 1, 8, 8]), Tensor::from_slice(&[0.1f32, 0.2, 0.3, 0.4]));
+        let condition = Condition { label: Some(Tensor::from_slice(&[0i64, 1, 2, 1])), ..Condition::default() };
+        let run = |gradient_checkpointing: bool| {
+            let training = Training { masks: Stream::new(0, Purpose::Dropout), first: 7, gradient_checkpointing };
+            let loss = network.forward(&x, &noise, &condition, Some(&training)).square().mean(Kind::Float);
+            (loss.double_value(&[]), parameters.leaves().gradient(&loss))
+        };
+        assert!(run(true) == run(false), "{network:?}");
+    }
 
     /// F = tanh(x) + c_noise + label, on states of any rank.
     #[derive(Debug)]

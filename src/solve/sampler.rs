@@ -87,8 +87,6 @@ pub struct Sampler {
     pub noise: NoiseSource,
     /// The seed of x_T and of the noise.
     pub seed: u64,
-    /// The number of the first sample of a batch, of which and of the seed its noise is a function.
-    pub first: usize,
     /// Samples that are integrated together; smaller ones run side by side.
     pub chunk: usize,
 }
@@ -159,10 +157,29 @@ impl Sampler {
         workers: &Workers,
         tick: &(dyn Fn(usize) -> Result<()> + Sync),
     ) -> Result<Run> {
+        self.run_from(0, model, init, workers, tick)
+    }
+
+    /// The same for the samples from `of` on of a larger batch, which are what they are in the whole: their noise is a function
+    /// of their number. `model` is that of these samples.
+    ///
+    /// # Errors
+    /// As [`Sampler::run`].
+    pub fn run_from(
+        &self,
+        of: usize,
+        model: &dyn Model,
+        init: &Tensor,
+        workers: &Workers,
+        tick: &(dyn Fn(usize) -> Result<()> + Sync),
+    ) -> Result<Run> {
         let start = Instant::now();
         let batch = init.size()[0];
-        let chunks =
-            parts(model, init, self.chunk as i64).map(|(first, model, x)| Chunk { model, first: first as usize, x });
+        let chunks = parts(model, init, self.chunk as i64).map(|(first, model, x)| Chunk {
+            model,
+            first: of + first as usize,
+            x,
+        });
         let integrate = |Chunk { model, first, x }: Chunk| {
             let (counted, count, start) = (Counted::new(&*model), x.size()[0] as usize, cpu_seconds());
             let x = match &self.schedule {
@@ -239,10 +256,10 @@ impl Sampler {
     /// The noise of the samples `first..first + count` of a batch.
     fn noise(&self, sde: &dyn Sde, first: usize, count: usize) -> Box<dyn Noise + Send> {
         match &self.noise {
-            NoiseSource::Fresh => Box::new(Fresh::new(self.seed, (self.first + first) as u64)),
+            NoiseSource::Fresh => Box::new(Fresh::new(self.seed, first as u64)),
             NoiseSource::Brownian => Box::new(self.path(sde, self.method.solver.clock(), first)),
             NoiseSource::Replay(normals) => {
-                let mine = of_samples(normals, self.first + first, count);
+                let mine = of_samples(normals, first, count);
                 Box::new(Replay::new(tensor::from_array(&mine, (Kind::Double, Device::Cpu))))
             }
         }
@@ -250,15 +267,15 @@ impl Sampler {
 
     fn motion(&self, sde: &dyn Sde, first: usize, count: usize) -> Motion {
         match &self.noise {
-            NoiseSource::Fresh => Motion::fresh(self.seed, (self.first + first) as u64, count),
+            NoiseSource::Fresh => Motion::fresh(self.seed, first as u64, count),
             NoiseSource::Brownian => Motion::along(self.path(sde, Clock::Time, first), count),
-            NoiseSource::Replay(normals) => Motion::replay(of_samples(normals, self.first + first, count)),
+            NoiseSource::Replay(normals) => Motion::replay(of_samples(normals, first, count)),
         }
     }
 
     fn path(&self, sde: &dyn Sde, clock: Clock, first: usize) -> BrownianPath {
         let (t_max, t_min) = self.schedule.between(sde);
-        BrownianPath::new(self.seed, (self.first + first) as u64, (clock.at(sde, t_max), clock.at(sde, t_min)))
+        BrownianPath::new(self.seed, first as u64, (clock.at(sde, t_max), clock.at(sde, t_min)))
     }
 }
 

@@ -85,13 +85,19 @@ pub fn integrate(denoiser: &dyn Denoiser, method: &Method, times: &[f64], noise:
 
 /// A fixed grid, fresh noise, one seed.
 pub fn sampler(method: Method, times: Vec<f64>) -> Sampler {
-    Sampler { method, schedule: Schedule::Times(times), noise: NoiseSource::Fresh, seed: 7, first: 0, chunk: 1024 }
+    Sampler { method, schedule: Schedule::Times(times), noise: NoiseSource::Fresh, seed: 7, chunk: 1024 }
 }
 
 /// A sampling run that must succeed.
 pub fn run(sampler: &Sampler, model: &dyn Model, init: &Tensor, threads: usize) -> Run {
-    let workers = Workers::new(threads).unwrap();
-    sampler.run(model, init, &workers, &|_| Ok(())).expect("an exact denoiser on a fixed grid gives finite states")
+    run_from(0, sampler, model, init, threads)
+}
+
+/// The same of the samples from `first` on of a larger batch.
+pub fn run_from(first: usize, sampler: &Sampler, model: &dyn Model, init: &Tensor, threads: usize) -> Run {
+    let (workers, tick) = (Workers::new(threads).unwrap(), |_| Ok(()));
+    let run = sampler.run_from(first, model, init, &workers, &tick);
+    run.expect("an exact denoiser on a fixed grid gives finite states")
 }
 
 /// A run without noise; a solver that asks for some gets a panic rather than silence.

@@ -29,6 +29,11 @@ train: {steps: 40, batch: 32, warmup: 5, ema: {half_life: 10}, log_every: 5, che
 sample: {count: 64, solver: dpmpp_2m, grid: karras, steps: 5, chunk: 16}
 ";
 
+/// The folder with the 200 images of Fashion-MNIST that are shipped, for `--data`.
+pub fn fixtures() -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").display().to_string()
+}
+
 /// What the program did.
 #[derive(Debug)]
 pub struct Outcome {

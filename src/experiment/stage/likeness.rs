@@ -23,13 +23,13 @@ const SOUGHT: i64 = 128;
 const NUMBERS: usize = 1 << 27;
 
 impl Drawer<'_> {
-    /// The first training images, as bytes `[T, C, H, W]`.
-    pub(super) fn training_images(&self) -> Tensor {
+    /// The first training images.
+    pub(super) fn training_images(&self) -> TrainingImages {
         let data = self.plan.data();
         let dim = data.shape().iter().product::<i64>().max(1) as usize;
         let stream = Stream::new(self.plan.spec.seed, Purpose::Reference);
         let all = data.rows(Part::Training).unwrap_or(0);
-        data.restore(&data.sample(Part::Training, stream, 0, all.min(NUMBERS / dim)))
+        TrainingImages::new(data.restore(&data.sample(Part::Training, stream, 0, all.min(NUMBERS / dim))))
     }
 
     /// What images are held out.
@@ -41,15 +41,14 @@ impl Drawer<'_> {
         self.plan.data().rows(Part::HeldOut).is_some_and(|rows| rows > 0)
     }
 
-    /// The distances of samples `[N, C, H, W]` from the nearest of `training` images, beside those of held-out images, all of
-    /// bytes; where images are held out.
-    pub(super) fn nearness(&self, samples: &Tensor, training: &Tensor) -> Result<Option<Block>> {
+    /// The distances of samples `[N, C, H, W]` of bytes from the nearest of `training` images, beside those of held-out images;
+    /// where images are held out.
+    pub(super) fn nearness(&self, samples: &Tensor, training: &TrainingImages) -> Result<Option<Block>> {
         if !self.holds_out() {
             return Ok(None);
         }
         let held_out = self.plan.data().restore(&self.held_out(HELD_OUT));
-        let training = rows(training);
-        let [near, far] = [samples, &held_out].map(|images| nearest(&rows(images), &training));
+        let [near, far] = [samples, &held_out].map(|images| training.neighbors(images));
         let p = Memorisation::QUANTILE;
         let found = Nearness::new(near, far, p);
         let distances = |neighbours: &[Neighbor]| neighbours.iter().map(|neighbour| neighbour.distance).collect();
@@ -70,7 +69,7 @@ impl Drawer<'_> {
             "How far the nearest of {} training images is, in pixels, for {} samples and {} held-out images. {} of the samples \
              (95 % interval {} to {}) are nearer than {} of the held-out images are, {verdict}. Copies that are shifted or \
              mirrored are not near in pixels.",
-            training.size()[0],
+            training.images.size()[0],
             found.samples.len(),
             found.held_out.len(),
             share(found.share),
@@ -151,26 +150,46 @@ impl Drawer<'_> {
 }
 
 /// Images as rows of numbers `[N, D]`.
-pub(super) fn rows(images: &Tensor) -> Tensor {
+fn rows(images: &Tensor) -> Tensor {
     images.to_kind(Kind::Float).flatten(1, -1)
 }
 
-/// The nearest of `training` `[T, D]` to each of `points` `[N, D]`, by the root mean square difference.
-fn nearest(points: &Tensor, training: &Tensor) -> Vec<Neighbor> {
-    let (count, dim) = points.size2().expect("rows");
-    // ‖a − b‖² = ‖a‖² − 2 a·b + ‖b‖², of which the first does not matter to who is nearest.
-    let norms = training.square().sum_dim_intlist(1, false, Kind::Float).unsqueeze(0);
-    let block = |start: i64| {
-        let points = points.narrow(0, start, SOUGHT.min(count - start));
-        let index = (&norms - points.matmul(&training.tr()) * 2.0).argmin(1, false);
-        // Of a copy this difference would be nothing but round-off: the distance itself is computed from what is near.
-        let square = (points - training.index_select(0, &index)).square().sum_dim_intlist(1, false, Kind::Double);
-        let neighbour =
-            |(index, square): (&f64, &f64)| Neighbor { index: *index as usize, distance: (square / dim as f64).sqrt() };
-        let (index, square) = (tensor::to_array(&index), tensor::to_array(&square));
-        index.iter().zip(&square).map(neighbour).collect::<Vec<_>>()
-    };
-    (0..count).step_by(SOUGHT as usize).flat_map(block).collect()
+/// Training images, laid out to be searched.
+pub(super) struct TrainingImages {
+    /// As bytes `[T, C, H, W]`.
+    pub(super) images: Tensor,
+    rows: Tensor,
+    /// ‖b‖² of each `[1, T]`.
+    norms: Tensor,
+}
+
+impl TrainingImages {
+    fn new(images: Tensor) -> Self {
+        let rows = rows(&images);
+        let norms = rows.square().sum_dim_intlist(1, false, Kind::Float).unsqueeze(0);
+        TrainingImages { images, rows, norms }
+    }
+
+    /// The places `[N, count]` of the images that are nearest to `images` `[N, C, H, W]`, the nearest first.
+    pub(super) fn nearest(&self, images: &Tensor, count: i64) -> Tensor {
+        let points = rows(images);
+        let block = |start: i64| {
+            let points = points.narrow(0, start, SOUGHT.min(points.size()[0] - start));
+            // ‖a − b‖² = ‖a‖² − 2 a·b + ‖b‖², of which the first does not matter to who is nearest.
+            (&self.norms - points.matmul(&self.rows.tr()) * 2.0).topk(count, 1, false, true).1
+        };
+        Tensor::cat(&(0..points.size()[0]).step_by(SOUGHT as usize).map(block).collect::<Vec<_>>(), 0)
+    }
+
+    /// The nearest image to each of `images` `[N, C, H, W]`, by the root mean square difference.
+    fn neighbors(&self, images: &Tensor) -> Vec<Neighbor> {
+        let index = self.nearest(images, 1).squeeze_dim(1);
+        // Of a copy the difference of squares would be nothing but round-off.
+        let difference = rows(images) - self.rows.index_select(0, &index);
+        let square = difference.square().mean_dim(1, false, Kind::Double);
+        let neighbor = |(index, square): (&f64, &f64)| Neighbor { index: *index as usize, distance: square.sqrt() };
+        tensor::to_array(&index).iter().zip(&tensor::to_array(&square)).map(neighbor).collect()
+    }
 }
 
 #[cfg(test)]
@@ -184,7 +203,7 @@ mod tests {
         let options = (Kind::Float, Device::Cpu);
         let training = Tensor::arange(300 * 4, options).view([300, 4]);
         let points = Tensor::cat(&[&training.narrow(0, 7, 200), &(training.narrow(0, 3, 1) + 1.0)], 0);
-        let found = nearest(&points, &training);
+        let found = TrainingImages::new(training).neighbors(&points);
         assert_eq!(found.len(), 201);
         for (i, neighbour) in found.iter().enumerate().take(200) {
             assert_eq!((neighbour.index, neighbour.distance), (i + 7, 0.0));

@@ -8,7 +8,7 @@ use tch::{Kind, Tensor};
 
 use super::compare::{Cloud, Store, clouds};
 use super::findings::{Findings, Shown, label};
-use super::likeness::rows;
+use super::likeness::TrainingImages;
 use super::report::Drawer;
 use super::sample::open_npy;
 use crate::data::Part;
@@ -140,21 +140,16 @@ impl Drawer<'_> {
         self.block(&ImageGrid { columns, rows, ..ImageGrid::default() }, "strips", caption)
     }
 
-    /// The training images that are nearest to samples, both `[N, C, H, W]` of bytes.
-    fn neighbours(&self, samples: &Tensor, training: &Tensor) -> Result<Block> {
-        let count = samples.size()[0].min(SOUGHT as i64);
-        let sought = rows(&samples.narrow(0, 0, count));
-        // ‖a − b‖² = ‖a‖² − 2 a·b + ‖b‖², of which the first does not matter.
-        let candidates = rows(training);
-        let distances = candidates.square().sum_dim_intlist(1, false, Kind::Float).unsqueeze(0)
-            - sought.matmul(&candidates.tr()) * 2.0;
-        let (_, nearest) = distances.topk(NEIGHBOURS as i64, 1, false, true);
+    /// The training images that are nearest to samples `[N, C, H, W]` of bytes.
+    fn neighbours(&self, samples: &Tensor, training: &TrainingImages) -> Result<Block> {
+        let sought = samples.narrow(0, 0, samples.size()[0].min(SOUGHT as i64));
+        let nearest = training.nearest(&sought, NEIGHBOURS as i64);
         let row = |label: &str, images: &Tensor| ImageRow { label: label.into(), cells: cells(pictures(images)) };
-        let mut shown = vec![row("sample", &samples.narrow(0, 0, count))];
+        let mut shown = vec![row("sample", &sought)];
         for (i, label) in ["nearest", "second", "third", "fourth"].into_iter().enumerate() {
-            shown.push(row(label, &training.index_select(0, &nearest.select(1, i as i64))));
+            shown.push(row(label, &training.images.index_select(0, &nearest.select(1, i as i64))));
         }
-        let looked = training.size()[0];
+        let looked = training.images.size()[0];
         let caption = format!(
             "Samples, and below each the nearest of {looked} training images in the distance of pixels: a model that \
              remembers images would show them again."

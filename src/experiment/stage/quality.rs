@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::compare::{Cloud, Contest, Sources, Standings, Store, Summary, best, clouds, distinct, metric};
+use super::compare::{Cloud, Contest, Sources, Standings, Store, Summary, best, clouds, distinct, metric as metric_of};
 use super::features::features_folder;
 use super::findings::{Findings, Ordinate, Shown, label, ordinate};
 use super::report::{Drawer, first_two};
@@ -42,7 +42,9 @@ impl Drawer<'_> {
         for metric in findings.comparison.metrics() {
             let label = label(metric);
             let floor = match findings.floor(metric).is_some() {
-                true if is_of_unseen(metric) => " The dashed line is held-out images in their place.",
+                true if metric_of(metric).and_then(|metric| metric.needs()).is_some_and(Need::is_of_unseen) => {
+                    " The dashed line is held-out images in their place."
+                }
                 true if self.plan.data().digest().is_some() => " The dashed line is training rows in their place.",
                 true => " The dashed line is fresh data, the best that any sampler can reach with as many points.",
                 false => "",
@@ -220,12 +222,6 @@ impl Drawer<'_> {
             _ => "seconds for all samples",
         }
     }
-}
-
-/// Whether the noise floor of a metric is that of images which neither the model nor the classifier was trained on.
-fn is_of_unseen(name: &str) -> bool {
-    let need = metric(name).and_then(|metric| metric.needs());
-    matches!(need, Some(Need::Asked | Need::Training { .. }))
 }
 
 /// Which solvers differ at each budget, folded away.

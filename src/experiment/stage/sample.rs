@@ -106,13 +106,7 @@ impl Ready<'_> {
 ///
 /// # Errors
 /// A folder that cannot be written, a state that is not finite, an interrupt.
-pub fn sample(
-    plan: &Plan,
-    model: &dyn Model,
-    mut ready: Ready,
-    output: &Path,
-    observer: &dyn Observer,
-) -> Result<Sampled> {
+pub fn sample(plan: &Plan, model: &dyn Model, ready: Ready, output: &Path, observer: &dyn Observer) -> Result<Sampled> {
     if let Some(folder) = ready.trajectory {
         std::fs::create_dir_all(folder).map_err(|source| Error::Unwritable { path: folder.to_owned(), source })?;
     }
@@ -120,11 +114,10 @@ pub fn sample(
     // Under error control samples are counted that have come to their ends.
     let steps = ready.sampler.schedule.steps().unwrap_or(1);
     observer.begin("sampling", (count * steps) as u64);
-    let drawn = draw(plan, model, &mut ready, slab, output, observer);
+    let drawn = draw(plan, model, &ready, slab, output, observer);
     observer.end();
     let sampled = drawn?;
     if let Some(folder) = ready.trajectory {
-        ready.sampler.first = 0;
         trajectory(plan, &ready.sampler, model, &ready.init(plan, 0..count), folder)?;
     }
     Ok(sampled)
@@ -133,7 +126,7 @@ pub fn sample(
 fn draw(
     plan: &Plan,
     model: &dyn Model,
-    ready: &mut Ready,
+    ready: &Ready,
     slab: usize,
     output: &Path,
     observer: &dyn Observer,
@@ -145,8 +138,7 @@ fn draw(
         let samples = first..count.min(first + slab);
         let init = ready.init(plan, samples.clone());
         let part = model.part(first as i64, samples.len() as i64);
-        ready.sampler.first = first;
-        let run = ready.sampler.run(&*part, &init, &plan.compute.workers, &tick(observer))?;
+        let run = ready.sampler.run_from(first, &*part, &init, &plan.compute.workers, &tick(observer))?;
         // A number of evaluations, before it was divided.
         evaluations += (run.nfe * samples.len() as f64).round();
         seconds += run.seconds;
@@ -255,9 +247,9 @@ mod tests {
         let (init, noise) = (path("init.npy"), path("noise.npy"));
         for door in [Door::default(), Door { init: Some(&init), noise: Some(&noise), trajectory: None }] {
             let drawn = |slab: usize| {
-                let mut ready = door.open(&plan).expect("files that fit");
+                let ready = door.open(&plan).expect("files that fit");
                 let output = path("x.npy");
-                let sampled = draw(&plan, &*model, &mut ready, slab, &output, &Nobody).expect("samples");
+                let sampled = draw(&plan, &*model, &ready, slab, &output, &Nobody).expect("samples");
                 assert_eq!((sampled.count, sampled.nfe), (11, 3.0));
                 std::fs::read(&output).expect("samples")
             };

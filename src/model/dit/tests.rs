@@ -3,26 +3,17 @@ use tch::Device;
 use super::*;
 use crate::error::Settings;
 use crate::model::Parameters;
-use crate::rng::{Purpose, Stream};
+use crate::model::tests::{draw, recomputes_to_the_bit, starts_at_zero, stirred};
 
 fn small() -> Dit {
     Dit { hidden_size: 32, depth: 2, num_heads: 4, frequency_embedding_size: 16, ..Dit::default() }
-}
-
-fn draw(seed: u64, shape: &[i64]) -> Tensor {
-    let like = Tensor::empty(shape, (Kind::Float, Device::Cpu));
-    tensor::normals(Stream::new(seed, Purpose::Data), 0, 0, &like)
 }
 
 /// A network whose last layers are not zero any more.
 fn network(config: &Dit, interface: &Interface) -> (DitNetwork, Parameters) {
     let mut builder = Builder::new(1, Device::Cpu);
     let network = config.build(interface, &mut builder).expect("a network for these images");
-    let parameters = builder.finish();
-    let mut flat = parameters.flat();
-    let more = draw(9, &[flat.numel() as i64]) * 0.05;
-    tch::no_grad(|| flat += more);
-    (network, parameters)
+    (network, stirred(builder))
 }
 
 fn refusal(config: &Dit, interface: &Interface) -> String {
@@ -124,35 +115,18 @@ fn cutting_and_joining_are_inverse() {
     assert_eq!(patches.join(&cut), x);
 }
 
-/// A network starts as zero, so that the denoiser starts as its skip connection, and it learns from there.
 #[test]
 fn a_network_starts_at_zero() {
     let mut builder = Builder::new(1, Device::Cpu);
     let network = small().build(&Interface::of_shape(&[3, 8, 8]), &mut builder).expect("a network");
-    let parameters = builder.finish();
-    let (x, noise) = (draw(2, &[2, 3, 8, 8]), Tensor::from_slice(&[0.1f32, 0.2]));
-    let y = network.forward(&x, &noise, &Condition::default(), None);
-    assert_eq!(y.abs().max().double_value(&[]), 0.0);
-    let loss = (y - &x).square().mean(Kind::Float);
-    let gradient: f64 = parameters.leaves().gradient(&loss).iter().map(|g| g.norm().double_value(&[])).sum();
-    assert!(gradient.is_finite() && gradient > 0.0);
+    starts_at_zero(&network, &builder.finish());
 }
 
-/// Blocks that are computed twice have the gradients that they would have anyway, to the last bit.
 #[test]
 fn gradients_without_activations_are_the_same() {
-    let config = Dit { num_classes: Some(3), ..small() };
     let interface = Interface { classes: 3, ..Interface::of_shape(&[1, 8, 8]) };
-    let (network, parameters) = network(&config, &interface);
-    let (x, noise) = (draw(2, &[4, 1, 8, 8]), Tensor::from_slice(&[0.1f32, 0.2, 0.3, 0.4]));
-    let condition = Condition { label: Some(Tensor::from_slice(&[0i64, 1, 2, 1])), ..Condition::default() };
-    let run = |gradient_checkpointing: bool| {
-        let masks = Stream::new(0, Purpose::Dropout);
-        let training = Training { masks, first: 0, gradient_checkpointing };
-        let loss = network.forward(&x, &noise, &condition, Some(&training)).square().mean(Kind::Float);
-        (loss.double_value(&[]), parameters.leaves().gradient(&loss))
-    };
-    assert_eq!(run(true), run(false));
+    let (network, parameters) = network(&Dit { num_classes: Some(3), ..small() }, &interface);
+    recomputes_to_the_bit(&network, &parameters);
 }
 
 /// Published models on latents 4 × 32 × 32 with 1,000 classes and the one for no class. The authors count 33, 130, 458 and

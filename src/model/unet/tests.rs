@@ -2,23 +2,17 @@ use tch::Device;
 
 use super::*;
 use crate::error::Settings;
+use crate::model::tests::{draw, recomputes_to_the_bit, starts_at_zero, stirred};
 
 fn small() -> Unet {
     Unet { block_out_channels: vec![8, 16, 16], layers_per_block: 1, norm_num_groups: Some(4), ..Unet::default() }
-}
-
-fn draw(seed: u64, shape: &[i64]) -> Tensor {
-    let like = Tensor::empty(shape, (Kind::Float, Device::Cpu));
-    tensor::normals(Stream::new(seed, Purpose::Data), 0, 0, &like)
 }
 
 /// A network whose last layers are not zero any more.
 fn network(config: &Unet, interface: &Interface) -> UnetNetwork {
     let mut builder = Builder::new(1, Device::Cpu);
     let network = config.build(interface, 0, &mut builder).expect("a network for these images");
-    let mut flat = builder.finish().flat();
-    let more = draw(9, &[flat.numel() as i64]) * 0.05;
-    tch::no_grad(|| flat += more);
+    stirred(builder);
     network
 }
 
@@ -134,7 +128,6 @@ fn dropout_belongs_to_the_example() {
     assert!((dropped.max().double_value(&[]) - 1.0 / 0.7).abs() < 1e-6);
 }
 
-/// Branches that are computed twice, masks included, have the gradients that they would have anyway, to the last bit.
 #[test]
 fn gradients_without_activations_are_the_same() {
     use {DownBlock::*, UpBlock::*};
@@ -155,21 +148,10 @@ fn gradients_without_activations_are_the_same() {
         let interface = Interface { classes: 3, ..Interface::of_shape(&[1, 8, 8]) };
         let mut builder = Builder::new(1, Device::Cpu);
         let network = config.build(&interface, 0, &mut builder).expect("a network for these images");
-        let parameters = builder.finish();
-        let mut flat = parameters.flat();
-        tch::no_grad(|| flat += draw(9, &[flat.numel() as i64]) * 0.05);
-        let (x, noise) = (draw(2, &[4, 1, 8, 8]), Tensor::from_slice(&[0.1f32, 0.2, 0.3, 0.4]));
-        let condition = Condition { label: Some(Tensor::from_slice(&[0i64, 1, 2, 1])), ..Condition::default() };
-        let run = |gradient_checkpointing: bool| {
-            let training = Training { masks: Stream::new(0, Purpose::Dropout), first: 7, gradient_checkpointing };
-            let loss = network.forward(&x, &noise, &condition, Some(&training)).square().mean(Kind::Float);
-            (loss.double_value(&[]), parameters.leaves().gradient(&loss))
-        };
-        assert!(run(true) == run(false), "{config:?}");
+        recomputes_to_the_bit(&network, &stirred(builder));
     }
 }
 
-/// A network starts as zero, so that the denoiser starts as its skip connection, and it learns from there.
 #[test]
 fn a_network_starts_at_zero() {
     for skips in [false, true] {
@@ -184,12 +166,7 @@ fn a_network_starts_at_zero() {
         let network = config.build(&Interface::of_shape(&[3, 8, 8]), 0, &mut builder).expect("a network");
         let parameters = builder.finish();
         assert_eq!(parameters.fixed().len(), usize::from(skips));
-        let (x, noise) = (draw(2, &[2, 3, 8, 8]), Tensor::from_slice(&[0.1f32, 0.2]));
-        let y = network.forward(&x, &noise, &Condition::default(), None);
-        assert_eq!(y.abs().max().double_value(&[]), 0.0);
-        let loss = (y - &x).square().mean(Kind::Float);
-        let gradient: f64 = parameters.leaves().gradient(&loss).iter().map(|g| g.norm().double_value(&[])).sum();
-        assert!(gradient.is_finite() && gradient > 0.0);
+        starts_at_zero(&network, &parameters);
     }
 }
 

@@ -62,7 +62,7 @@ impl<'a> Gallery<'a> {
     ) -> Self {
         let needs = || metrics.iter().filter_map(|metric| metric.needs());
         let points = needs().find_map(|need| if let Need::Training { points } = need { Some(points) } else { None });
-        let judges = points.is_some() || needs().any(|need| need == Need::Asked);
+        let judges = needs().any(Need::is_of_unseen);
         Gallery { plan, observer, features: Mutex::new(features), judges, points, training: OnceLock::new() }
     }
 
@@ -131,10 +131,7 @@ impl<'a> Gallery<'a> {
         references: &'q References,
     ) -> Question<'q> {
         let Exhibits { images, unseen } = exhibits;
-        let seen = match need {
-            Need::Asked | Need::Training { .. } => unseen.as_ref().unwrap_or(images),
-            _ => images,
-        };
+        let seen = unseen.as_ref().filter(|_| need.is_of_unseen()).unwrap_or(images);
         let logits = seen.what.logits.as_ref().zip(references.what.logits.as_ref());
         let classified =
             logits.map(|(x, y)| Classified { samples: x.view(), data: y.view(), asked: seen.asked.as_deref() });
