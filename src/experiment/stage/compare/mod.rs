@@ -15,6 +15,8 @@ mod verdict;
 
 use std::sync::Mutex;
 
+use tch::Device;
+
 pub(super) use cell::distinct;
 pub use cell::{Cell, Comparison, Summary};
 pub(super) use clouds::{Cloud, clouds};
@@ -170,14 +172,8 @@ fn measure<'a>(
     for task in &mut tasks {
         task.flow = flow_of(&mut repeat, model, task.job)?;
     }
-    // A processor for each run; or several, where there are fewer runs. A GPU makes one after the other.
-    let threads = plan.compute.workers.count();
-    let lanes = if plan.compute.device == tch::Device::Cpu { threads.min(tasks.len()) } else { 1 };
-    let lanes: Vec<(Workers, Box<dyn Model>)> = (0..lanes)
-        .map(|lane| {
-            let threads = (threads + lane) / lanes;
-            Ok((Workers::new(threads.max(1))?, model.part(0, count as i64)))
-        })
+    let lanes: Vec<(Workers, Box<dyn Model>)> = lanes(plan.compute.workers.count(), plan.compute.device, &tasks)
+        .map(|threads| Ok((Workers::new(threads)?, model.part(0, count as i64))))
         .collect::<Result<_>>()?;
     let (queue, failure) = (Mutex::new(tasks.into_iter()), Mutex::new(None));
     let next = || queue.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).next();
@@ -199,6 +195,15 @@ fn measure<'a>(
     });
     let failure = failed().take();
     failure.map_or_else(|| tick(observer)(0), Err)
+}
+
+/// The threads of each lane of runs: a processor for each run, or several where there are fewer runs. A GPU makes one after
+/// the other.
+fn lanes(threads: usize, device: Device, tasks: &[Task]) -> impl Iterator<Item = usize> + use<> {
+    // The noise floor evaluates no network, so it needs no lane of its own.
+    let runs = tasks.iter().filter(|task| task.job.choice.is_some()).count();
+    let lanes = if device == Device::Cpu { threads.min(runs).max(1) } else { 1 };
+    (0..lanes).map(move |lane| ((threads + lane) / lanes).max(1))
 }
 
 /// The outcomes in the order of the experiment, a line a metric.
@@ -225,4 +230,32 @@ fn cells(subject: &Subject, jobs: &[Job], repeats: usize, outcomes: &[Vec<Known>
         }
     }
     cells
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiment::spec::SampleSpec;
+
+    #[test]
+    fn processors_are_shared_among_the_runs_that_cost() {
+        let SampleSpec { solver, grid, .. } = &SampleSpec::default();
+        let run = Job {
+            label: "a".into(),
+            choice: Some(Choice { solver, grid, denoise: true }),
+            budget: Some(5),
+            steps: Some(5),
+        };
+        let floor = Job { label: FLOOR.into(), choice: None, budget: None, steps: None };
+        let shares = |threads, device, jobs: &[&Job]| {
+            let tasks: Vec<Task> =
+                jobs.iter().map(|job| Task { job, place: 0, key: String::new(), flow: None }).collect();
+            lanes(threads, device, &tasks).collect::<Vec<_>>()
+        };
+        assert_eq!(shares(2, Device::Cpu, &[&floor, &run]), [2]);
+        assert_eq!(shares(2, Device::Cpu, &[&floor, &run, &run, &run]), [1, 1]);
+        assert_eq!(shares(8, Device::Cpu, &[&run, &floor, &run, &run]), [2, 3, 3]);
+        assert_eq!(shares(2, Device::Cpu, &[&floor]), [2]);
+        assert_eq!(shares(2, Device::Cuda(0), &[&run, &run]), [2]);
+    }
 }
