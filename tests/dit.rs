@@ -7,7 +7,7 @@ use ndarray::{ArrayD, Axis};
 use ndarray_npy::ReadNpyExt;
 use ornstein::model::{Builder, Condition, Dit, Interface, Network, Training, Unet};
 use ornstein::rng::{Purpose, Stream};
-use place::{Place, fixtures, refuses};
+use place::{Place, fixtures, refuses, silent_refusal};
 use tch::{Device, Kind, Tensor};
 
 const SETTINGS: &str = "\
@@ -95,25 +95,32 @@ fn what_does_not_fit_is_refused() {
     };
     check(
         "model.network.dit.patch_size=3",
-        "model.network.dit.patch_size: images of 28 × 28 cannot be cut into patches of 3 × 3; write a divisor of both sides, \
-         or bring the images to another size (`pad`, or `size`)",
+        "--set model.network.dit.patch_size=3: images of 28 × 28 cannot be cut into patches of 3 × 3; write a divisor of \
+         both sides, or bring the images to another size (`pad`, or `size`)",
     );
+    // Training refuses it too before there is a folder of the run.
+    place.write("cut.yaml", place.text("drawn.yaml").replace("patch_size: 4", "patch_size: 3"));
+    let said = silent_refusal(&place, &["train", "cut.yaml", "--data", &folder, "--out", "cut", "-q"]);
+    assert!(said.contains("cut.yaml:6: model.network.dit.patch_size: images of 28 × 28"), "{said}");
     check(
         "model.network.dit.num_heads=5",
         "--set model.network.dit.num_heads=5: 5 heads cannot share a hidden_size of 32; write a divisor of hidden_size",
     );
     check(
         "model.network.dit.num_classes=9",
-        "model.network.dit.num_classes: 9 vectors for 10 classes of the data; write at least as many, or null to learn no \
-         classes",
+        "--set model.network.dit.num_classes=9: 9 vectors for 10 classes of the data; write at least as many, or null to \
+         learn no classes",
     );
     let classes =
         "their classes are T-shirt/top, Trouser, Pullover, Dress, Coat, Sandal, Shirt, Sneaker, Bag, Ankle boot";
     check(
         "sample.class=Snaeker",
-        &format!("drawn.yaml:9: sample.class: the images have no class `Snaeker`; did you mean `Sneaker`? {classes}"),
+        &format!("--set sample.class=Snaeker: the images have no class `Snaeker`; did you mean `Sneaker`? {classes}"),
     );
-    check("sample.class=[3, 12]", &format!("drawn.yaml:9: sample.class[1]: the images have no class 12; {classes}"));
+    check(
+        "sample.class=[3, 12]",
+        &format!("--set sample.class=[3, 12]: sample.class[1]: the images have no class 12; {classes}"),
+    );
     check("sample.class=[]", "--set sample.class=[]: the list is empty; name at least one, as in `class: [0, 1]`");
     let untold = "name: untold\ndata: two_moons\nsde: edm\nmodel: {network: mlp}\n";
     let line = |more: &str, message: &str| {

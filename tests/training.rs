@@ -351,7 +351,7 @@ fn training_finds_the_exact_denoiser_in_every_row() {
 /// Flat parameters `[P]` of a buffer of the trainer, in the order of the network.
 fn flat(plan: &Plan, trainer: &Trainer, buffer: &str) -> Tensor {
     let checkpoint = trainer.checkpoint("x");
-    let (_, parameters) = plan.network().expect("a network for points");
+    let (_, parameters) = plan.network();
     let parts: Vec<Tensor> = parameters
         .named(&parameters.flat())
         .iter()
@@ -384,7 +384,7 @@ fn samples_come_from_averaged_parameters() {
     let manifest = trainer.checkpoint(&plan.training_hash()).save(folder.path(), 2).expect("writable");
     let used = plan.trained(&manifest).expect("a checkpoint");
     let with = |values: &Tensor| -> Box<dyn Model> {
-        let (network, parameters) = plan.network().expect("a network for points");
+        let (network, parameters) = plan.network();
         tch::no_grad(|| parameters.flat().copy_(values));
         let preconditioning = Preconditioning::new(Prediction::Edm, plan.sigma_data());
         Box::new(Trained { network, preconditioning, sde: plan.sde.clone(), condition: Condition::default() })

@@ -166,8 +166,8 @@ fn what_does_not_fit_is_refused() {
     };
     check(
         "model.network.unet.num_class_embeds=4",
-        "model.network.unet.num_class_embeds: 4 vectors for 10 classes of the data; write at least as many, or null to \
-         learn no classes",
+        "--set model.network.unet.num_class_embeds=4: 4 vectors for 10 classes of the data; write at least as many, or \
+         null to learn no classes",
     );
     check(
         "data={image_shape: {channels: 1, height: 28, width: 28}}",
@@ -181,8 +181,8 @@ fn what_does_not_fit_is_refused() {
     );
     check(
         "data=two_moons",
-        "model.network.unet: a U-Net takes images, and the data have the shape [2]; choose a network for points, such as \
-         mlp",
+        "--set data=two_moons: model.network.unet: a U-Net takes images, and the data have the shape [2]; choose a \
+         network for points, such as mlp",
     );
     check(
         "model.network.unet.down_block_types=[DownBlock2D, DownBlock]",
@@ -220,16 +220,14 @@ fn what_does_not_fit_is_refused() {
     };
     refused(
         &["compare.metrics=[class_accuracy]", "model.network.unet.num_class_embeds=null"],
-        "drawn.yaml:10: compare.metrics[0]: class_accuracy needs a network that is told classes; give the network classes, \
-         as `num_class_embeds: 10` of a U-Net, or write class_balance",
+        "--set compare.metrics=[class_accuracy]: compare.metrics[0]: class_accuracy needs a network that is told classes; \
+         give the network classes, as `num_class_embeds: 10` of a U-Net, or write class_balance",
     );
     let images = "data={idx: {images: fashion-mnist/t10k-images-idx3-ubyte.gz, labels: fashion-mnist/t10k-labels-idx1-ubyte.gz, validation: 0}}";
     refused(
         &["compare.metrics=[memorisation]", images],
-        &format!(
-            "--set {images}: compare.metrics[0]: memorisation needs images that are held out; hold some out, as with \
-             `validation: 0.1`, or leave the metric out"
-        ),
+        "--set compare.metrics=[memorisation]: compare.metrics[0]: memorisation needs images that are held out; hold some \
+         out, as with `validation: 0.1`, or leave the metric out",
     );
     let part = ["--set", "compare.metrics=[{memorisation: {points: 100}}]", "--json"];
     let checked = place.run(&[&["check", "drawn.yaml", "--data", &folder], &part[..]].concat()).ok().json();

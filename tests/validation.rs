@@ -116,7 +116,7 @@ fn an_average_of_another_width_is_put_together_after_training() {
     let hash = plan.training_hash();
     let checkpoint = ornstein::train::Checkpoint::load(&place.path("run/checkpoints/step-00000400.json"), &hash);
     let checkpoint = checkpoint.expect("a checkpoint");
-    let (_, parameters) = plan.network().expect("a network for points");
+    let (_, parameters) = plan.network();
     let flat = |buffer: &str| {
         let parts = parameters.named(&parameters.flat());
         let parts = parts.iter().map(|(name, _)| checkpoint.tensors[&format!("{buffer}/{name}")].reshape(-1));
@@ -124,7 +124,7 @@ fn an_average_of_another_width_is_put_together_after_training() {
     };
     let norm = |x: &Tensor| x.square().sum(Kind::Double).sqrt().double_value(&[]);
     let (stored, raw) = (flat("ema.2"), flat("parameters"));
-    let (_, start) = plan.network().expect("a network for points");
+    let (_, start) = plan.network();
     let start = start.flat().to_kind(Kind::Double);
     let power = |std| ornstein::train::Power { std };
     let folder = place.path("run/checkpoints/snapshots");

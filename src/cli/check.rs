@@ -43,7 +43,7 @@ const COUNTED: usize = 20_000;
 
 impl Prospect {
     fn of(plan: &Plan) -> Result<Self> {
-        let parameters = plan.parameters()?;
+        let parameters = plan.parameters();
         let sample = &plan.spec.sample;
         let steps = sample.steps();
         let choice = plan.sample_choice();

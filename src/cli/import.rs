@@ -60,7 +60,7 @@ impl Import {
             .map_err(|fault| folder.document.data_fault(&self.set, fault))?;
         // All that may be wrong with the folder shows here, before anything is written.
         let checkpoint = folder.checkpoint(&plan)?;
-        let parameters = plan.parameters()?;
+        let parameters = plan.parameters();
         let session = Session::on(plan, Terminal::new(self.quiet, false), self.out.clone());
         let run = session.fresh()?;
         let _lock = run.lock()?;

@@ -196,9 +196,6 @@ impl Cells {
         for cell in self.cells() {
             let plan = self.plan(cell, compute)?;
             let learned = cell.spec.model != ModelSpec::Exact;
-            if learned {
-                plan.network()?;
-            }
             let path = self.folder.join(&cell.folder);
             match RunDir::open(&path) {
                 Ok(run) if !run.is_of(&plan)? => {

@@ -158,14 +158,19 @@ impl Document {
         Sweep::new(found, &tree).map(Some).map_err(|flaw| self.in_sweep(flaw, at))
     }
 
-    /// A fault of the data that shows when they are read, at its place in the file or in the override that set it.
+    /// A fault that shows when the data are read, at its place in the file or in the override that set it: the last of
+    /// those that set what is at fault, or else of those that set the data.
     pub fn data_fault(&self, overrides: &[String], fault: Fault) -> Error {
-        let change = |text: &String| {
-            let what = Override::parse(text).ok()?;
-            let of_data = matches!(what.steps.first(), Some(Step::Key(key)) if key == "data");
-            of_data.then(|| Change { what, by: By::Flag(text.clone()) })
+        let setting = |part: &str| {
+            overrides.iter().rev().find_map(|text| {
+                let what = Override::parse(text).ok()?;
+                let sets = matches!(what.steps.first(), Some(Step::Key(key)) if key == part);
+                sets.then(|| Change { what, by: By::Flag(text.clone()) })
+            })
         };
-        self.blame(fault.into(), overrides.iter().rev().find_map(change).as_ref(), None)
+        let part = fault.key.split('.').next().unwrap_or_default();
+        let change = setting(part).or_else(|| setting("data"));
+        self.blame(fault.into(), change.as_ref(), None)
     }
 
     /// What the overrides ask for: changes, and the sweep with the override that last changed it.

@@ -199,7 +199,7 @@ fn measure_training(plan: &Plan, train: &TrainSpec) -> Result<Probe> {
 /// Seconds of an evaluation for one sample, all threads being at work.
 fn measure_sampling(plan: &Plan) -> Result<Probe> {
     let sample = &plan.spec.sample;
-    let model = plan.initial(plan.sigma_data())?;
+    let model = plan.initial(plan.sigma_data());
     let choice = plan.sample_choice();
     let mut sampler = plan.sampler(&choice, sample.steps(), plan.spec.seed).expect("the experiment was checked");
     match &mut sampler.schedule {
@@ -284,7 +284,7 @@ struct Bytes {
 impl Bytes {
     fn of(plan: &Plan) -> Result<Self> {
         let (mut state, mut checkpoint) = (0.0, 0.0);
-        let buffer = 4.0 * plan.parameters()? as f64;
+        let buffer = 4.0 * plan.parameters() as f64;
         if let Some(train) = &plan.spec.train {
             state = buffer * (3 + train.ema.0.len()) as f64;
             checkpoint = 2.0 * state;

@@ -57,17 +57,15 @@ impl Plan {
     /// Builds a checked experiment, with its data from the library.
     ///
     /// # Errors
-    /// Data that are missing, cannot be used, or are too few to compare with.
+    /// Data that are missing, cannot be used, are too few to compare with, or are not what the network is made for.
     pub fn new(spec: Spec, compute: Compute, library: &Library) -> Result<Self, Fault> {
         let key = format!("data.{}", spec.data.name());
         let data = spec.data.build(library).map_err(|fault| fault.under(&key))?;
         let mut plan = Plan { sde: spec.sde.build(), spec, compute, data, grain: GRAIN };
         if matches!(plan.spec.model, ModelSpec::Learned(_)) {
-            // Data that the network is not made for are refused when it is built.
-            if let Ok((network, _)) = plan.build_network(Builder::without_values(plan.compute.device)) {
-                plan.grain = network.grain();
-                plan.check_classes()?;
-            }
+            let (network, _) = plan.build_network(Builder::without_values(plan.compute.device))?;
+            plan.grain = network.grain();
+            plan.check_classes()?;
         }
         plan.check_examples()?;
         told_of_images(&plan)?;
@@ -127,47 +125,38 @@ impl Plan {
     }
 
     /// The network at its initial parameters.
-    ///
-    /// # Errors
-    /// When the network is not made for the data.
-    pub fn network(&self) -> Result<(Box<dyn Network>, Parameters)> {
-        let (network, builder) = self.build_network(Builder::new(self.spec.seed, self.compute.device))?;
-        Ok((network, builder.finish()))
+    pub fn network(&self) -> (Box<dyn Network>, Parameters) {
+        let (network, builder) = self.network_with(Builder::new(self.spec.seed, self.compute.device));
+        (network, builder.finish())
     }
 
     /// The number of parameters of the network; none of an exact model. No values are made, so that a network may be
     /// larger than the memory.
-    ///
-    /// # Errors
-    /// When the network is not made for the data.
-    pub fn parameters(&self) -> Result<usize> {
+    pub fn parameters(&self) -> usize {
         match self.spec.model {
-            ModelSpec::Learned(_) => Ok(self.build_network(Builder::without_values(self.compute.device))?.1.count()),
-            _ => Ok(0),
+            ModelSpec::Learned(_) => self.network_with(Builder::without_values(self.compute.device)).1.count(),
+            _ => 0,
         }
     }
 
-    pub(super) fn build_network(&self, mut builder: Builder) -> Result<(Box<dyn Network>, Builder)> {
+    /// The network with parameters from a builder.
+    pub(super) fn network_with(&self, builder: Builder) -> (Box<dyn Network>, Builder) {
+        self.build_network(builder).expect("the network was built when the plan was made")
+    }
+
+    fn build_network(&self, mut builder: Builder) -> Result<(Box<dyn Network>, Builder), Fault> {
         let ModelSpec::Learned(model) = &self.spec.model else { panic!("an exact model has no network") };
         let data = self.data();
         let augmentations = if model.network.is_told_augmentations() { data.augmentations() } else { 0 };
         let interface = Interface { shape: data.shape(), classes: data.classes().len(), augmentations, image: 0 };
-        let network = model.network.build(&interface, self.spec.seed, &mut builder).map_err(|fault| {
-            let Fault { key, problem, remedy } = fault.under("model.network");
-            Error::Experiment { place: key, problem, remedy }
-        })?;
+        let network = model.network.build(&interface, self.spec.seed, &mut builder);
+        let network = network.map_err(|fault| fault.under("model.network"))?;
         Ok((model.precision.around(network), builder))
     }
 
     /// The model at its initial parameters, which costs what the trained one will.
-    ///
-    /// # Errors
-    /// When the network is not made for the data.
-    pub fn initial(&self, sigma_data: f64) -> Result<Box<dyn Model>> {
-        match self.untrained() {
-            Some(model) => Ok(model),
-            None => Ok(self.around(self.network()?.0, sigma_data, self.asked())),
-        }
+    pub fn initial(&self, sigma_data: f64) -> Box<dyn Model> {
+        self.untrained().unwrap_or_else(|| self.around(self.network().0, sigma_data, self.asked()))
     }
 
     /// The denoiser around a network under a condition.

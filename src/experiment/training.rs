@@ -31,19 +31,16 @@ pub struct Loaded {
 
 impl Plan {
     /// What is trained, at its initial parameters.
-    ///
-    /// # Errors
-    /// When the network is not made for the data.
-    fn learner(&self, uncertainty: Option<Uncertainty>) -> Result<Learner> {
-        let (network, mut builder) = self.build_network(Builder::new(self.spec.seed, self.compute.device))?;
+    fn learner(&self, uncertainty: Option<Uncertainty>) -> Learner {
+        let (network, mut builder) = self.network_with(Builder::new(self.spec.seed, self.compute.device));
         let uncertainty = uncertainty.map(|uncertainty| uncertainty.build(self.spec.seed, &mut builder));
-        Ok(Learner { network, uncertainty, parameters: builder.finish(), told: self.told() })
+        Learner { network, uncertainty, parameters: builder.finish(), told: self.told() }
     }
 
     /// A training run at step 0.
     ///
     /// # Errors
-    /// When the network is not made for the data, or when there are no examples of them.
+    /// When there are no examples of the data.
     pub fn trainer(&self) -> Result<Trainer> {
         self.needs_examples("training")?;
         let (Some(train), ModelSpec::Learned(model)) = (&self.spec.train, &self.spec.model) else {
@@ -70,7 +67,7 @@ impl Plan {
             seed: self.spec.seed,
             gradient_checkpointing: train.gradient_checkpointing,
         };
-        let learner = self.learner(train.uncertainty)?;
+        let learner = self.learner(train.uncertainty);
         Ok(Trainer::new(settings, objective, self.data().clone(), learner, self.compute.workers.clone()))
     }
 
@@ -142,7 +139,7 @@ impl Plan {
         let Some(train) = &self.spec.train else { panic!("an exact model has no checkpoint") };
         let hash = self.training_hash();
         let checkpoint = Checkpoint::load(manifest, &hash)?;
-        let (network, parameters) = self.network()?;
+        let (network, parameters) = self.network();
         checkpoint.copy_fixed(&parameters)?;
         let Manifest { step, sigma_data, .. } = checkpoint.manifest;
         let wanted = self.spec.sample.ema.as_ref().unwrap_or(&train.ema.0[0]);

@@ -96,7 +96,7 @@ impl Import {
                 "leave the data away: such a model can be sampled, and neither compared with data nor trained on";
             return Err(Error::file(&self.config_path, problem, remedy));
         }
-        let (_network, parameters) = plan.network()?;
+        let (_network, parameters) = plan.network();
         weights::fill(&self.weights, weights::read(&self.weights)?, &parameters)?;
         let mut tensors = std::collections::HashMap::new();
         for (buffer, named) in [(PARAMETERS, parameters.named(&parameters.flat())), (FIXED, parameters.fixed())] {

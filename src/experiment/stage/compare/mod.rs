@@ -203,7 +203,7 @@ fn lanes(threads: usize, device: Device, tasks: &[Task]) -> impl Iterator<Item =
     // The noise floor evaluates no network, so it needs no lane of its own.
     let runs = tasks.iter().filter(|task| task.job.choice.is_some()).count();
     let lanes = if device == Device::Cpu { threads.min(runs).max(1) } else { 1 };
-    (0..lanes).map(move |lane| ((threads + lane) / lanes).max(1))
+    (0..lanes).map(move |lane| (threads + lane) / lanes)
 }
 
 /// The outcomes in the order of the experiment, a line a metric.
