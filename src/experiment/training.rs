@@ -89,7 +89,7 @@ impl Plan {
 
     /// What the samples of `sample` are conditioned on: the classes that it names.
     pub fn asked(&self) -> Condition {
-        // Classes that are not there were refused, unless the network will be.
+        // Classes that are not there were refused when the plan was made.
         let places = self.spec.sample.class.as_ref().and_then(|classes| classes.places(self.data().classes()).ok());
         places.map_or_else(|| self.in_turn(), |places| self.of_classes(places))
     }
