@@ -295,7 +295,6 @@ impl Desk {
         let compute = Compute { device: *device, kind: *kind, workers: workers.clone() };
         let plan =
             Plan::new(spec.clone(), compute, &Library::new(None)).map_err(|fault| document.data_fault(&[], fault))?;
-        plan.parameters();
         let sample = &spec.sample;
         if sample.solver.chosen().tolerance().is_none() {
             let choice = Choice { solver: &sample.solver, grid: &sample.grid, denoise: sample.denoise };

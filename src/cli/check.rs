@@ -42,7 +42,7 @@ struct Prospect {
 const COUNTED: usize = 20_000;
 
 impl Prospect {
-    fn of(plan: &Plan) -> Result<Self> {
+    fn of(plan: &Plan) -> Self {
         let parameters = plan.parameters();
         let sample = &plan.spec.sample;
         let steps = sample.steps();
@@ -50,7 +50,7 @@ impl Prospect {
         let effort = sample.solver.chosen().tolerance().is_none().then(|| plan.evaluations(&choice, steps, COUNTED));
         let compared = plan.spec.compare.as_ref().map_or(0, |compare| compare.evaluations(sample.count));
         let trained = plan.spec.train.as_ref().map_or(0, |train| train.steps * train.batch);
-        Ok(Prospect { parameters, effort, steps, compared, trained, warnings: lint(plan) })
+        Prospect { parameters, effort, steps, compared, trained, warnings: lint(plan) }
     }
 
     /// Evaluations of the model for each sample, if all were counted.
@@ -126,7 +126,7 @@ impl Check {
     }
 
     fn one(&self, plan: &Plan) -> Result<()> {
-        let prospect = Prospect::of(plan)?;
+        let prospect = Prospect::of(plan);
         let forecast = if self.quick { None } else { Some(forecast(plan, prospect.effort)?) };
         if self.shared.json {
             let mut value = prospect.json(plan);
@@ -161,7 +161,7 @@ impl Check {
     fn sweep(&self, cells: &Cells) -> Result<()> {
         let compute = compute(&self.shared, self.shared.threads)?;
         let plans: Vec<Plan> = cells.cells().iter().map(|cell| cells.plan(cell, &compute)).collect::<Result<_>>()?;
-        let prospects: Vec<Prospect> = plans.iter().map(Prospect::of).collect::<Result<_>>()?;
+        let prospects: Vec<Prospect> = plans.iter().map(Prospect::of).collect();
         let all = || cells.cells().iter().zip(&plans).zip(&prospects);
         if self.shared.json {
             let cell = |((cell, plan), prospect): ((&Cell, &Plan), &Prospect)| {

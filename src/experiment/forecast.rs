@@ -88,7 +88,7 @@ const FEW: usize = 8;
 /// When the network is not made for the data.
 pub fn forecast(plan: &Plan, effort: Option<Effort>) -> Result<Forecast> {
     let mut forecast = Forecast::default();
-    let bytes = Bytes::of(plan)?;
+    let bytes = Bytes::of(plan);
     let on_host = plan.compute.device == Device::Cpu;
     let start = resident().filter(|_| on_host);
     if !on_host {
@@ -282,7 +282,7 @@ struct Bytes {
 }
 
 impl Bytes {
-    fn of(plan: &Plan) -> Result<Self> {
+    fn of(plan: &Plan) -> Self {
         let (mut state, mut checkpoint) = (0.0, 0.0);
         let buffer = 4.0 * plan.parameters() as f64;
         if let Some(train) = &plan.spec.train {
@@ -294,7 +294,7 @@ impl Bytes {
             ModelSpec::Empirical(model) => 24.0 * size * model.points as f64,
             _ => 0.0,
         };
-        Ok(Bytes {
+        Bytes {
             buffer,
             state,
             checkpoint,
@@ -303,7 +303,7 @@ impl Bytes {
             batch: plan.spec.train.as_ref().map_or(0, |train| train.batch),
             grain: plan.grain(),
             workers: plan.compute.workers.count(),
-        })
+        }
     }
 
     /// What a step takes beside activations: the gradient, and those of the parts of the batch that are at work or wait

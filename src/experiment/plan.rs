@@ -48,6 +48,8 @@ pub struct Plan {
     data: Arc<dyn Dataset>,
     /// The samples that one thread should compute at a time.
     grain: i64,
+    /// The number of parameters of the network; none of an exact model.
+    parameters: usize,
 }
 
 /// The samples that suit a thread where there is no network to say it.
@@ -61,10 +63,12 @@ impl Plan {
     pub fn new(spec: Spec, compute: Compute, library: &Library) -> Result<Self, Fault> {
         let key = format!("data.{}", spec.data.name());
         let data = spec.data.build(library).map_err(|fault| fault.under(&key))?;
-        let mut plan = Plan { sde: spec.sde.build(), spec, compute, data, grain: GRAIN };
+        let mut plan = Plan { sde: spec.sde.build(), spec, compute, data, grain: GRAIN, parameters: 0 };
         if matches!(plan.spec.model, ModelSpec::Learned(_)) {
-            let (network, _) = plan.build_network(Builder::without_values(plan.compute.device))?;
+            // No values are made, so that a network may be larger than the memory.
+            let (network, builder) = plan.build_network(Builder::without_values(plan.compute.device))?;
             plan.grain = network.grain();
+            plan.parameters = builder.count();
             plan.check_classes()?;
         }
         plan.check_examples()?;
@@ -126,21 +130,18 @@ impl Plan {
 
     /// The network at its initial parameters.
     pub fn network(&self) -> (Box<dyn Network>, Parameters) {
-        let (network, builder) = self.network_with(Builder::new(self.spec.seed, self.compute.device));
+        let (network, builder) = self.initial_network();
         (network, builder.finish())
     }
 
-    /// The number of parameters of the network; none of an exact model. No values are made, so that a network may be
-    /// larger than the memory.
+    /// The number of parameters of the network; none of an exact model.
     pub fn parameters(&self) -> usize {
-        match self.spec.model {
-            ModelSpec::Learned(_) => self.network_with(Builder::without_values(self.compute.device)).1.count(),
-            _ => 0,
-        }
+        self.parameters
     }
 
-    /// The network with parameters from a builder.
-    pub(super) fn network_with(&self, builder: Builder) -> (Box<dyn Network>, Builder) {
+    /// The network at its initial parameters, to which more may be added.
+    pub(super) fn initial_network(&self) -> (Box<dyn Network>, Builder) {
+        let builder = Builder::new(self.spec.seed, self.compute.device);
         self.build_network(builder).expect("the network was built when the plan was made")
     }
 

@@ -9,7 +9,7 @@ use super::model_spec::ModelSpec;
 use super::plan::Plan;
 use crate::data::{Examples, Part};
 use crate::error::{Fault, Result};
-use crate::model::{Builder, Condition, Network, Parameters};
+use crate::model::{Condition, Network, Parameters};
 use crate::rng::{Purpose, Stream};
 use crate::score::Model;
 use crate::train::{
@@ -32,7 +32,7 @@ pub struct Loaded {
 impl Plan {
     /// What is trained, at its initial parameters.
     fn learner(&self, uncertainty: Option<Uncertainty>) -> Learner {
-        let (network, mut builder) = self.network_with(Builder::new(self.spec.seed, self.compute.device));
+        let (network, mut builder) = self.initial_network();
         let uncertainty = uncertainty.map(|uncertainty| uncertainty.build(self.spec.seed, &mut builder));
         Learner { network, uncertainty, parameters: builder.finish(), told: self.told() }
     }
