@@ -134,6 +134,7 @@ fn run_leaves_all_that_a_run_is() {
         "pairs.csv",
         "report.html",
         "run.json",
+        "samples.json",
         "samples.npy",
         "validation.csv",
     ];
@@ -439,6 +440,33 @@ fn sample_makes_a_run_folder() {
     let run = output.strip_suffix("/samples.npy").expect("a file");
     let again = place.run(&["sample", "exact.yaml", "--json", "--resume", "--out", run]).ok();
     assert_eq!(again.json()["output"], output.as_str());
+}
+
+/// A report names the solver that drew the samples of a run, whatever the experiment has by then; without a word of how
+/// they were drawn it names none.
+#[test]
+fn samples_are_labelled_with_their_solver() {
+    let place = Place::new();
+    place.run(&["run", "exact.yaml", "--out", "run", "--precision", "float64", "-q"]).ok();
+    let heading = || {
+        place.run(&["report", "run", "--precision", "float64", "-q"]).ok();
+        let text = place.text("run/figures/samples.svg");
+        let tree = roxmltree::Document::parse(&text).expect("a figure");
+        let words: Vec<String> =
+            tree.descendants().filter_map(|node| node.text()).map(|text| text.trim().into()).collect();
+        words[words.iter().position(|word| word == "data").expect("a panel of data") + 1..].to_vec()
+    };
+    let experiment = place.text("run/experiment.yaml");
+    let redraw = ["sample", "run", "--precision", "float64", "-q", "--set", "sample.solver=heun", "--set"];
+    place.run(&[&redraw[..], &["sample.steps=4"]].concat()).ok();
+    assert_eq!(place.text("run/experiment.yaml"), experiment);
+    assert!(heading().contains(&"heun, 8 evaluations".to_owned()), "{:?}", heading());
+    // Elsewhere they are not the run's.
+    place.run(&[&redraw[..], &["sample.steps=5", "--output", "elsewhere.npy"]].concat()).ok();
+    assert!(heading().contains(&"heun, 8 evaluations".to_owned()), "{:?}", heading());
+    assert!(!place.path("elsewhere.json").exists());
+    std::fs::remove_file(place.path("run/samples.json")).expect("a file");
+    assert!(heading().contains(&"samples".to_owned()), "{:?}", heading());
 }
 
 /// Each thing that a solver is warned of, and silence where there is nothing to say.

@@ -65,7 +65,7 @@ impl Run {
         };
         let of_class = session.model_of_class(run)?;
         let (of_samples, ready) = (of_class.as_deref().unwrap_or(&*model), Door::default().open(plan)?);
-        let sampled = stage::sample(plan, of_samples, ready, &run.file("samples.npy"), terminal)?;
+        let sampled = stage::sample_run(plan, of_samples, ready, run, terminal)?;
         let comparison = match &plan.spec.compare {
             Some(spec) => Some(compare::into(plan, spec, &*model, (run, &compare::Part::default()), terminal)?),
             None => None,

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::session::Session;
 use super::{Shared, print_json, run};
 use crate::error::Result;
-use crate::experiment::stage::{self, Door};
+use crate::experiment::stage::{self, Door, SAMPLES};
 use crate::experiment::{Observer, lint_sample};
 use crate::file;
 
@@ -50,13 +50,21 @@ impl Sample {
         let door =
             Door { init: self.init.as_deref(), noise: self.noise.as_deref(), trajectory: self.trajectory.as_deref() };
         let ready = door.open(&session.plan)?;
-        let output = match &self.output {
-            Some(path) => path.clone(),
-            None => run::folder(&session, owner)?.file("samples.npy"),
+        // Where no file is named, the samples are those of the run.
+        let (run, output) = match &self.output {
+            Some(path) => (None, path.clone()),
+            None => {
+                let run = run::folder(&session, owner)?;
+                let output = run.file(SAMPLES);
+                (Some(run), output)
+            }
         };
         file::writable(&output)?;
         session.warn(&lint_sample(&session.plan));
-        let sampled = stage::sample(&session.plan, &*model, ready, &output, &session.terminal)?;
+        let sampled = match &run {
+            Some(run) => stage::sample_run(&session.plan, &*model, ready, run, &session.terminal)?,
+            None => stage::sample(&session.plan, &*model, ready, &output, &session.terminal)?,
+        };
         let (count, nfe) = (sampled.count, sampled.nfe);
         session
             .terminal

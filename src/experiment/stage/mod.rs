@@ -23,7 +23,7 @@ pub use features::{TrainedFeatures, check_features, features, features_folder};
 pub use findings::Findings;
 pub use overview::{Heading, Member, Overview};
 pub use report::report;
-pub use sample::{Door, Ready, Sampled, read_npy, sample, write_npy};
+pub use sample::{Door, Ready, SAMPLES, Sampled, read_npy, sample, sample_run, write_npy};
 pub use train::{Training, train};
 
 use super::observer::Observer;

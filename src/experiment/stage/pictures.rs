@@ -10,7 +10,7 @@ use super::compare::{Cloud, Store, clouds};
 use super::findings::{Findings, Shown, label};
 use super::likeness::TrainingImages;
 use super::report::Drawer;
-use super::sample::open_npy;
+use super::sample::{SAMPLES, heading, open_npy};
 use crate::data::Part;
 use crate::error::{Error, Result};
 use crate::experiment::observer::Observer;
@@ -66,7 +66,7 @@ impl Drawer<'_> {
     /// Data beside samples, the way there, the training images that are nearest and how near they are, and how often each
     /// class comes.
     pub(super) fn images(&self, run: &RunDir) -> Result<Vec<Block>> {
-        let path = run.file("samples.npy");
+        let path = run.file(SAMPLES);
         if !path.is_file() {
             return Ok(Vec::new());
         }
@@ -78,21 +78,21 @@ impl Drawer<'_> {
         }
         let samples = Tensor::from_slice(&samples.iter().copied().collect::<Vec<_>>()).view(shape.as_slice());
         let training = self.training_images();
-        let mut blocks = vec![self.mosaics(&samples)?, self.strips()?, self.neighbours(&samples, &training)?];
+        let mut blocks =
+            vec![self.mosaics(&samples, heading(run))?, self.strips()?, self.neighbours(&samples, &training)?];
         blocks.extend(self.nearness(&samples, &training)?);
         blocks.extend(self.classes(&samples)?);
         Ok(blocks)
     }
 
     /// A mosaic of data beside one of samples `[N, C, H, W]`.
-    fn mosaics(&self, samples: &Tensor) -> Result<Block> {
+    fn mosaics(&self, samples: &Tensor, heading: String) -> Result<Block> {
         let count = (MOSAIC * MOSAIC).min(samples.size()[0] as usize);
         let side = (count as f64).sqrt().ceil() as usize;
         let data = self.restored(&self.plan.measured(Part::Training, 0, count));
         let tiles = [data, pictures(&samples.narrow(0, 0, count as i64))].map(|images| Picture::tiled(&images, side));
-        let spec = &self.plan.spec.sample;
         let figure = ImageGrid {
-            columns: vec!["data".into(), format!("{}, {} steps", spec.solver.name(), spec.steps())],
+            columns: vec!["data".into(), heading],
             rows: vec![ImageRow { label: String::new(), cells: cells(tiles.into()) }],
             ..ImageGrid::default()
         };

@@ -9,7 +9,7 @@ use super::board::write_images;
 use super::compare::Comparison;
 use super::findings::{Findings, summary};
 use super::losses::{calibration_curve, level_curve, loss_curve};
-use super::sample::read_npy;
+use super::sample::{SAMPLES, heading, read_npy};
 use crate::data::Part;
 use crate::error::{Error, Result};
 use crate::experiment::observer::Observer;
@@ -99,7 +99,7 @@ impl Drawer<'_> {
 
     /// Data beside samples, and the way there; in the first two coordinates.
     fn samples(&self, run: &RunDir) -> Result<Vec<Block>> {
-        let path = run.file("samples.npy");
+        let path = run.file(SAMPLES);
         let restored = |x: &Tensor| tensor::to_rows(&self.plan.data().restore(x));
         let data = restored(&self.plan.measured(Part::Training, 0, POINTS));
         let dim = data.ncols();
@@ -112,13 +112,11 @@ impl Drawer<'_> {
         let samples = samples
             .into_shape_with_order((rows, dim))
             .map_err(|e| Error::file(&path, e.to_string(), "draw them again with `ornstein sample`"))?;
-        let spec = &self.plan.spec.sample;
-        let sampled = format!("{}, {} steps", spec.solver.name(), spec.steps());
         // As many of each, so that they look equally dense.
         let count = POINTS.min(rows);
         let data = data.slice(s![..data.nrows().min(count), ..]);
         let data = PointPanel { title: "data".into(), points: first_two(data) };
-        let panels = vec![data, PointPanel { title: sampled, points: first_two(samples.view()) }];
+        let panels = vec![data, PointPanel { title: heading(run), points: first_two(samples.view()) }];
         let note = if dim > 2 { " Only the first two coordinates are shown." } else { "" };
         let caption = format!("Data beside the samples of this run (at most {POINTS} points each).{note}");
         let mut blocks = vec![self.block(&self.point_panels(panels), "samples", caption)?];

@@ -1,18 +1,19 @@
 //! Sampling into files.
 
-use std::io::{BufReader, Read as _};
+use std::io::{BufReader, ErrorKind, Read as _};
 use std::ops::Range;
 use std::path::Path;
 
 use ndarray::ArrayD;
 use ndarray_npy::ReadNpyExt;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use super::tick;
 use crate::error::{Error, Result};
 use crate::experiment::observer::Observer;
 use crate::experiment::plan::Plan;
+use crate::experiment::run_dir::RunDir;
 use crate::file::write_whole;
 use crate::npy;
 use crate::score::Model;
@@ -20,8 +21,10 @@ use crate::solve::{NoiseSource, Sampler, prior_of};
 use crate::tensor;
 
 /// The outcome of a sampling run.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sampled {
+    /// The name of the solver.
+    pub solver: String,
     /// How many samples.
     pub count: usize,
     /// Evaluations of the denoiser per sample, measured.
@@ -123,6 +126,39 @@ pub fn sample(plan: &Plan, model: &dyn Model, ready: Ready, output: &Path, obser
     Ok(sampled)
 }
 
+/// The samples of a run.
+pub const SAMPLES: &str = "samples.npy";
+/// How they were drawn, which need not be as its experiment says.
+const OUTCOME: &str = "samples.json";
+
+/// Draws the samples of a run, and writes down how.
+///
+/// # Errors
+/// Those of [`sample`].
+pub fn sample_run(
+    plan: &Plan,
+    model: &dyn Model,
+    ready: Ready,
+    run: &RunDir,
+    observer: &dyn Observer,
+) -> Result<Sampled> {
+    let outcome = run.file(OUTCOME);
+    // First, so that it never stands beside samples that were drawn in another way.
+    match std::fs::remove_file(&outcome) {
+        Err(source) if source.kind() != ErrorKind::NotFound => return Err(Error::Unwritable { path: outcome, source }),
+        _ => {}
+    }
+    let sampled = sample(plan, model, ready, &run.file(SAMPLES), observer)?;
+    write_whole(&outcome, &serde_json::to_vec_pretty(&sampled).expect("an outcome is plain data"))?;
+    Ok(sampled)
+}
+
+/// What stands over the samples of a run: the solver that drew them and its evaluations, where that was written down.
+pub(super) fn heading(run: &RunDir) -> String {
+    let outcome = std::fs::read(run.file(OUTCOME)).ok().and_then(|text| serde_json::from_slice::<Sampled>(&text).ok());
+    outcome.map_or("samples".into(), |Sampled { solver, nfe, .. }| format!("{solver}, {nfe:.0} evaluations"))
+}
+
 fn draw(
     plan: &Plan,
     model: &dyn Model,
@@ -150,7 +186,7 @@ fn draw(
         writer.as_mut().expect("it was just made").write(&x)?;
     }
     writer.map_or(Ok(()), npy::Writer::finish)?;
-    Ok(Sampled { count, nfe: evaluations / count as f64, seconds })
+    Ok(Sampled { solver: plan.spec.sample.solver.name().into(), count, nfe: evaluations / count as f64, seconds })
 }
 
 /// Writes `step-0000.npy` … and `times.csv` of one integration of the whole batch; under error control, the times of each
