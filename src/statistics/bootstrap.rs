@@ -5,7 +5,7 @@ use rand::{RngExt, SeedableRng};
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-use super::{LEVEL, ROUND_OFF, mean};
+use super::{LEVEL, mean};
 
 /// An interval that holds what it estimates with probability [`LEVEL`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,7 +40,7 @@ pub fn interval(values: &[f64]) -> Interval {
     let [low, high] = match values.len() {
         n if n < FEW => return student(values),
         _ if values.iter().any(|value| !value.is_finite()) => [f64::NAN; 2],
-        _ if error <= ROUND_OFF * values.iter().fold(0.0_f64, |most, value| most.max(value.abs())) => [0.0; 2],
+        _ if error == 0.0 => [0.0; 2],
         _ => {
             let law = resampled(values, mean);
             [quantile(&law, tail), quantile(&law, 1.0 - tail)]

@@ -30,10 +30,31 @@ pub const LEVEL: f64 = 0.95;
 /// A standard error this small beside the values is round-off: they are all the same.
 const ROUND_OFF: f64 = 1e-12;
 
-/// The mean, and the standard error of it; NaN where there are too few values.
+/// The mean, and the standard error of it: 0 of values that are the same but for round-off, NaN where there are too few.
 pub fn mean(values: &[f64]) -> (f64, f64) {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
     let squares = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>();
-    (mean, (squares / (n - 1.0) / n).sqrt())
+    let error = (squares / (n - 1.0) / n).sqrt();
+    (mean, if error <= ROUND_OFF * largest(values) { 0.0 } else { error })
+}
+
+/// The largest absolute value.
+fn largest(values: &[f64]) -> f64 {
+    values.iter().fold(0.0_f64, |most, value| most.max(value.abs()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::mean;
+
+    #[test]
+    fn values_that_are_the_same_are_exact() {
+        // Their sum is rounded, so that no value is the mean.
+        let value = 0.38;
+        assert_ne!((value + value + value) / 3.0, value);
+        assert_eq!(mean(&[value; 3]).1, 0.0);
+        assert!((mean(&[value, value, value + 1e-9]).1 / (1e-9 / 3.0) - 1.0).abs() < 1e-6);
+        assert!(mean(&[value]).1.is_nan());
+    }
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-use super::{Interval, ROUND_OFF, interval, mean};
+use super::{Interval, ROUND_OFF, interval, largest, mean};
 
 /// The difference of two competitors over the same repeats.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -30,7 +30,7 @@ impl Paired {
     pub fn sampled(first: &[f64], second: &[f64]) -> Self {
         assert!(first.len() == second.len() && !first.is_empty(), "{} and {} repeats", first.len(), second.len());
         let differences: Vec<f64> = first.iter().zip(second).map(|(a, b)| a - b).collect();
-        let size = first.iter().chain(second).fold(0.0_f64, |most, value| most.max(value.abs()));
+        let size = largest(first).max(largest(second));
         let (difference, error) = mean(&differences);
         if error <= ROUND_OFF * size {
             return Self::certain(difference, first, second, ROUND_OFF * size);
@@ -60,7 +60,7 @@ impl Paired {
     /// As [`Paired::sampled`].
     pub fn exact(first: &[f64], second: &[f64]) -> Self {
         assert!(first.len() == second.len() && !first.is_empty(), "{} and {} repeats", first.len(), second.len());
-        let size = first.iter().chain(second).fold(0.0_f64, |most, value| most.max(value.abs()));
+        let size = largest(first).max(largest(second));
         Self::certain(mean(first).0 - mean(second).0, first, second, ROUND_OFF * size)
     }
 

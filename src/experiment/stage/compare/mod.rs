@@ -83,7 +83,10 @@ pub fn compare(
     if left < all {
         observer.say(&format!("{} of {all} cells were measured before", all - left));
     }
-    let steps = |task: &Task| task.job.choice.map_or(0, |_| task.job.steps.unwrap_or(1));
+    // As `tick` will count them: that from the end of the grid to the data is one more, and error control counts ends.
+    let steps = |task: &Task| {
+        task.job.choice.map_or(0, |choice| subject.sampler(&choice, task.job, 0).schedule.steps().unwrap_or(1))
+    };
     let total: usize = missing.iter().flatten().map(steps).sum();
     observer.begin("comparing", (total * subject.count) as u64);
     let done = Mutex::new(&mut outcomes);
@@ -234,8 +237,42 @@ fn cells(subject: &Subject, jobs: &[Job], repeats: usize, outcomes: &[Vec<Known>
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    use tch::Kind;
+
     use super::*;
+    use crate::data::Library;
     use crate::experiment::spec::SampleSpec;
+    use crate::experiment::{Compute, Spec};
+
+    /// What is left of the work that was announced.
+    #[derive(Default)]
+    struct Left(AtomicI64);
+
+    impl Observer for Left {
+        fn begin(&self, _: &str, total: u64) {
+            self.0.fetch_add(total as i64, Ordering::Relaxed);
+        }
+
+        fn advance(&self, done: u64) {
+            self.0.fetch_sub(done as i64, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn the_work_done_is_the_work_announced() {
+        let text = "{name: x, data: eight_gaussians, sde: edm, model: exact, sample: {count: 40, solver: heun, grid: karras, \
+                    steps: 4, denoise: true, chunk: 16}, compare: {entries: [{solver: heun}, {solver: dpmpp_2m}, \
+                    {solver: restart}, {solver: dopri5}], nfe: [4, 40], metrics: [energy_distance], repeats: 2}}";
+        let compute = Compute { device: Device::Cpu, kind: Kind::Double, workers: Arc::new(Workers::new(2).unwrap()) };
+        let plan = Plan::new(Spec::parse(text, "x", &[]).unwrap(), compute, &Library::new(None)).unwrap();
+        let (model, left) = (plan.untrained().expect("a model"), Left::default());
+        let spec = plan.spec.compare.as_ref().expect("a comparison");
+        compare(&plan, spec, &*model, (&Store::nowhere(), &Only::default()), &left).expect("cells");
+        assert_eq!(left.0.into_inner(), 0);
+    }
 
     #[test]
     fn processors_are_shared_among_the_runs_that_cost() {
