@@ -43,6 +43,11 @@ impl Schedule {
         }
     }
 
+    /// How often a run counts each sample: at each step, and under error control when it has come to its end.
+    pub fn ticks(&self) -> usize {
+        self.steps().unwrap_or(1)
+    }
+
     /// The same way, from the first time to the last, under error control.
     pub fn controlled(&self, sde: &dyn Sde, tolerance: Tolerance) -> Schedule {
         let between = self.between(sde);

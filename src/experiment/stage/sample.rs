@@ -114,9 +114,7 @@ pub fn sample(plan: &Plan, model: &dyn Model, ready: Ready, output: &Path, obser
         std::fs::create_dir_all(folder).map_err(|source| Error::Unwritable { path: folder.to_owned(), source })?;
     }
     let (count, slab) = (ready.count, ready.slab(plan));
-    // Under error control samples are counted that have come to their ends.
-    let steps = ready.sampler.schedule.steps().unwrap_or(1);
-    observer.begin("sampling", (count * steps) as u64);
+    observer.begin("sampling", (count * ready.sampler.schedule.ticks()) as u64);
     let drawn = draw(plan, model, &ready, slab, output, observer);
     observer.end();
     let sampled = drawn?;

@@ -83,11 +83,9 @@ pub fn compare(
     if left < all {
         observer.say(&format!("{} of {all} cells were measured before", all - left));
     }
-    // As `tick` will count them: that from the end of the grid to the data is one more, and error control counts ends.
-    let steps = |task: &Task| {
-        task.job.choice.map_or(0, |choice| subject.sampler(&choice, task.job, 0).schedule.steps().unwrap_or(1))
-    };
-    let total: usize = missing.iter().flatten().map(steps).sum();
+    let ticks =
+        |task: &Task| task.job.choice.map_or(0, |choice| subject.sampler(&choice, task.job, 0).schedule.ticks());
+    let total: usize = missing.iter().flatten().map(ticks).sum();
     observer.begin("comparing", (total * subject.count) as u64);
     let done = Mutex::new(&mut outcomes);
     let mut outcome = Ok(());
