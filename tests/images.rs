@@ -15,7 +15,7 @@ data: fashion_mnist
 sde: edm
 model: {empirical: {points: 20}}
 sample: {count: 6, solver: heun, grid: karras, steps: 8, denoise: true}
-compare: {entries: [{solver: heun}, {solver: dpmpp_2m}], nfe: [5, 9], repeats: 2, count: 20}
+compare: {entries: [{solver: heun}, {solver: dpmpp_2m}], nfe: [5, 9], repeats: 3, count: 20}
 ";
 
 fn place() -> Place {
@@ -63,11 +63,11 @@ fn samples_are_bytes() {
 fn a_run_goes_through_to_its_report() {
     let place = place();
     place.run(&["run", "clothes.yaml", "--data", &fixtures(), "--out", "run", "-q"]).ok();
-    // Two solvers, two budgets, two repeats.
+    // Two solvers, two budgets, three repeats.
     let table = place.text("run/compare.csv");
     assert_eq!(
         table.lines().filter(|line| line.starts_with("heun,") || line.starts_with("dpmpp_2m,")).count(),
-        8,
+        12,
         "{table}"
     );
     assert!(place.text("run/report.html").contains("sliced"));

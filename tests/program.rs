@@ -475,7 +475,8 @@ fn solvers_are_linted() {
     let place = place();
     let warnings = |settings: &[&str]| -> Vec<String> {
         let sets = settings.iter().flat_map(|setting| ["--set", setting]);
-        let arguments: Vec<&str> = ["check", "exact.yaml", "--quick", "--json"].into_iter().chain(sets).collect();
+        let check = ["check", "exact.yaml", "--quick", "--json", "--set", "compare.repeats=3"];
+        let arguments: Vec<&str> = check.into_iter().chain(sets).collect();
         let json = place.run(&arguments).ok().json();
         json["warnings"].as_array().expect("a list").iter().map(|text| text.as_str().expect("a text").into()).collect()
     };
@@ -488,6 +489,11 @@ fn solvers_are_linted() {
     ];
     assert_eq!(warnings(&clean), [""; 0]);
     let only = |settings: &[&str], wanted: &str| assert_eq!(warnings(settings), [wanted], "{settings:?}");
+    only(
+        &["compare.repeats=2"],
+        "compare.repeats: the interval of a difference after 2 repeats is ± 12.7 standard errors, so that hardly any \
+         solver can be told from another; take 3, with ± 4.3, or more",
+    );
     only(
         &["sample.grid={explicit: [80, 10, 1, 0.1]}", "sample.steps=3", "compare=null"],
         "the explicit grid ends at t = 0.1, where σ/α = 0.100: noise of that size stays in the samples; end it at t = \

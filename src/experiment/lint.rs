@@ -30,6 +30,16 @@ pub fn lint(plan: &Plan) -> Vec<String> {
             ));
         }
     }
+    if let Some(compare) = &plan.spec.compare
+        && compare.repeats == 2
+        && compare.entries.len() > 1
+    {
+        warnings.push(
+            "compare.repeats: the interval of a difference after 2 repeats is ± 12.7 standard errors, so that hardly any \
+             solver can be told from another; take 3, with ± 4.3, or more"
+                .into(),
+        );
+    }
     if let (Some(held_out), Some(compare)) = (plan.data().rows(Part::HeldOut), &plan.spec.compare) {
         let count = compare.count.unwrap_or(plan.spec.sample.count);
         let what = if plan.data().shape().len() > 1 { "images" } else { "rows" };
