@@ -44,6 +44,7 @@ pub mod model;
 pub mod solve;
 
 // L4
+pub mod likelihood;
 pub mod metric;
 pub mod order;
 pub mod train;

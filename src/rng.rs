@@ -37,6 +37,10 @@ pub enum Purpose {
     Dropout = 13,
     /// Shifts and flips of images in the training of a classifier.
     Augmentation = 14,
+    /// Directions in which the divergence of the probability flow is measured.
+    Probe = 15,
+    /// What is added to data before their likelihood is computed: dequantisation, the noise at t_min.
+    Lift = 16,
 }
 
 /// An inexhaustible table of random numbers for one seed and purpose.

@@ -20,6 +20,7 @@ const LAYERS: &[(&str, u32)] = &[
     ("data", 3),
     ("model", 3),
     ("solve", 3),
+    ("likelihood", 4),
     ("metric", 4),
     ("order", 4),
     ("train", 4),
@@ -34,6 +35,8 @@ const LAYERS: &[(&str, u32)] = &[
 const STRANGERS: &[(&str, &[&str])] = &[
     // A trainer never sees a solver.
     ("train", &["solve"]),
+    // A likelihood is of any model, as sampling is.
+    ("likelihood", &["model"]),
     // Distances are between arrays of points, figures are of numbers: neither knows a model or a process.
     ("metric", &["sde", "score", "data", "model", "solve"]),
     // A network that looks at images knows no diffusion of them.

@@ -12,6 +12,7 @@ mod modes;
 mod named;
 mod packed;
 mod ring;
+mod scale;
 mod sphere;
 mod spiral;
 mod split;
@@ -29,6 +30,7 @@ pub use image::{
 pub use library::{Library, VARIABLE};
 pub use modes::{GaussianGrid, OrthogonalMixture};
 pub use ring::{Circles, Rings};
+pub use scale::{Bins, Scale};
 pub use spiral::{Pinwheel, Spirals};
 pub use surface::{Embedded, Manifold, SCurve, Surface};
 pub use table::{Cell, Column, Rows, Table};
@@ -119,6 +121,20 @@ pub trait Dataset: Debug + Send + Sync {
     /// Samples `[B, …]` in the units and the form that the data come in, where a model learns them in others.
     fn restore(&self, x: &Tensor) -> Tensor {
         x.shallow_clone()
+    }
+
+    /// The coordinates of samples in the units of the data; none where the two have not the same dimension, so that densities
+    /// in one say nothing of the other.
+    fn scale(&self) -> Option<Scale> {
+        Some(Scale::UNIT)
+    }
+
+    /// Given data `[N, …]`, in the form of [`Dataset::restore`] and of any kind, as samples, float64.
+    ///
+    /// # Errors
+    /// Of the row where it was found: values that the data cannot have.
+    fn admit(&self, v: &Tensor) -> Result<Tensor, Fault> {
+        Ok(v.to_kind(tch::Kind::Double))
     }
 
     /// The names of the coordinates of restored samples; none where they have none.

@@ -3,8 +3,10 @@
 mod each;
 pub mod empirical;
 pub mod exact;
+mod reversed;
 
 pub use each::Evals;
+pub use reversed::Reversed;
 
 use std::cell::Cell;
 use std::fmt::Debug;
@@ -89,7 +91,7 @@ impl Eval {
 }
 
 /// a and b in dx/dt = a x + b x̂₀, the probability-flow ODE.
-fn velocity_gains(sde: &dyn Sde, t: f64) -> (f64, f64) {
+pub fn velocity_gains(sde: &dyn Sde, t: f64) -> (f64, f64) {
     let rate = sde.lambda_rate(t);
     (sde.drift(t) - rate, rate * sde.kernel(t).alpha)
 }

@@ -5,6 +5,7 @@
 //!
 //! One process is one file; to add another, write its file and name it in the experiment's list of choices.
 
+mod backward;
 mod cosine;
 mod edm;
 mod flow;
@@ -12,6 +13,7 @@ mod sub_vp;
 mod ve;
 mod vp;
 
+pub use backward::Backward;
 pub use cosine::Cosine;
 pub use edm::Edm;
 pub use flow::Flow;

@@ -58,6 +58,17 @@ impl Schedule {
         Schedule::Adaptive { tolerance, between, finish }
     }
 
+    /// The way back on the process with its clock turned round ([`Backward`](crate::sde::Backward)), up to where there is
+    /// noise.
+    fn reversed(&self) -> Schedule {
+        match self {
+            Schedule::Times(times) => Schedule::Times(times.iter().rev().map(|t| -t).collect()),
+            &Schedule::Adaptive { tolerance, between: (t_max, t_min), .. } => {
+                Schedule::Adaptive { tolerance, between: (-t_min, -t_max), finish: None }
+            }
+        }
+    }
+
     /// The first time, and the last at which there is noise.
     fn between(&self, sde: &dyn Sde) -> (f64, f64) {
         match self {
@@ -148,6 +159,12 @@ struct Chunk {
 }
 
 impl Sampler {
+    /// The same solver and seed on the way back, from the last time to the first, for a model with its clock turned round
+    /// ([`Reversed`](crate::score::Reversed)). There is no way back from σ = 0, nor for noise.
+    pub fn reversed(self) -> Self {
+        Sampler { schedule: self.schedule.reversed(), ..self }
+    }
+
     /// Integrates `init` `[B, …]` from the first time to the last.
     ///
     /// On the CPU, chunks run on `workers`; elsewhere they run one after the other. `tick` is called after each step with
