@@ -54,6 +54,7 @@ const WITHOUT_TORCH: &[&str] = &[
     "differences.rs",
     "document.rs",
     "hash.rs",
+    "likelihood_spec.rs",
     "locate.rs",
     "merge.rs",
     "model_spec.rs",

@@ -6,8 +6,8 @@ use serde_json::json;
 use super::{print, print_json};
 use crate::error::Result;
 use crate::experiment::{
-    CorrectorSpec, DataSpec, GridMethodSpec, GridSpec, MetricSpec, NetworkSpec, NoiseLevelSpec, OptimizerSpec, SdeSpec,
-    SolverCard, SolverSpec, TimeSpec,
+    CorrectorSpec, DataSpec, DivergenceSpec, GridMethodSpec, GridSpec, MetricSpec, NetworkSpec, NoiseLevelSpec,
+    OptimizerSpec, SdeSpec, SolverCard, SolverSpec, TimeSpec,
 };
 
 /// List what an experiment may choose.
@@ -36,6 +36,7 @@ enum Choice {
     Correctors,
     Grids,
     Methods,
+    Divergences,
     Metrics,
 }
 
@@ -53,6 +54,7 @@ impl Choice {
             Choice::Correctors => CorrectorSpec::LIST,
             Choice::Grids => GridSpec::LIST,
             Choice::Methods => GridMethodSpec::LIST,
+            Choice::Divergences => DivergenceSpec::LIST,
             Choice::Metrics => MetricSpec::LIST,
         }
     }

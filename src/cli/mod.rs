@@ -5,10 +5,14 @@ mod check;
 mod children;
 mod compare;
 mod completions;
+mod decode;
+mod encode;
 mod export;
 mod features;
 mod grid;
 mod import;
+mod interpolate;
+mod likelihood;
 mod list;
 mod orders;
 mod out_of_memory;
@@ -57,6 +61,14 @@ enum Verb {
     Sample(sample::Sample),
     /// Compare solvers: distance from the data against evaluations and seconds
     Compare(compare::Compare),
+    /// Compute the likelihood of data under a model, by its probability flow
+    Likelihood(likelihood::Likelihood),
+    /// Take data to their latents by the probability flow, and back to see what is lost
+    Encode(encode::Encode),
+    /// Take latents to data by the probability flow: the inverse of encode
+    Decode(decode::Decode),
+    /// Go from sample to sample over the great circle between their latents
+    Interpolate(interpolate::Interpolate),
     /// Measure the orders of solvers on exact problems, and hold them to their claims
     Orders(orders::Orders),
     /// Find time grids for a solver and its budgets, and try them on held-out seeds
@@ -159,6 +171,10 @@ impl Verb {
             Verb::Train(verb) => verb.run(),
             Verb::Sample(verb) => verb.run(),
             Verb::Compare(verb) => verb.run(),
+            Verb::Likelihood(verb) => verb.run(),
+            Verb::Encode(verb) => verb.run(),
+            Verb::Decode(verb) => verb.run(),
+            Verb::Interpolate(verb) => verb.run(),
             Verb::Orders(verb) => verb.run(),
             Verb::Grid(verb) => verb.run(),
             Verb::Features(verb) => verb.run(),

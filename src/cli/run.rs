@@ -4,12 +4,12 @@ use serde_json::json;
 
 use super::session::{Given, Session};
 use super::sweep::{Cells, Jobs};
-use super::{Shared, compare, print_json};
+use super::{Shared, compare, likelihood, print_json};
 use crate::error::{Error, Result};
-use crate::experiment::stage::{self, Door, Training};
+use crate::experiment::stage::{self, Door, Observed, Training};
 use crate::experiment::{Observer, RunDir, lint_compare, lint_sample};
 
-/// Train (or resume), sample, compare and report.
+/// Train (or resume), sample, compare, compute likelihoods where the experiment says so, and report.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -59,10 +59,7 @@ impl Run {
     /// What comes after training.
     fn rest(&self, session: &Session, run: &RunDir, training: Option<Training>) -> Result<()> {
         let Session { plan, terminal, .. } = session;
-        let model = match run.chosen_checkpoint(plan.spec.sample.checkpoint) {
-            Some(manifest) if session.is_learned() => plan.trained(&manifest)?,
-            _ => session.model(None)?.0,
-        };
+        let model = session.model_of_run(run, plan.in_turn())?;
         let of_class = session.model_of_class(run)?;
         let (of_samples, ready) = (of_class.as_deref().unwrap_or(&*model), Door::default().open(plan)?);
         let sampled = stage::sample_run(plan, of_samples, ready, run, terminal)?;
@@ -70,12 +67,21 @@ impl Run {
             Some(spec) => Some(compare::into(plan, spec, &*model, (run, &compare::Part::default()), terminal)?),
             None => None,
         };
+        let likelihood = match &plan.spec.likelihood {
+            Some(spec) => {
+                let observed = Observed::of(plan, spec, None)?;
+                let model = session.model_of_run(run, observed.condition(plan))?;
+                Some(likelihood::into(plan, spec, (&*model, &observed), run, terminal)?)
+            }
+            None => None,
+        };
         let page = stage::report(plan, (&*model, of_samples), run, terminal)?;
         terminal.say(&format!("    report {}", page.display()));
         if self.shared.json {
             let summaries = comparison.map(|comparison| comparison.summaries());
             print_json(&json!({
-                "run": run.path(), "train": training, "sample": sampled, "compare": summaries, "report": page
+                "run": run.path(), "train": training, "sample": sampled, "compare": summaries,
+                "likelihood": likelihood, "report": page
             }))?;
         }
         Ok(())

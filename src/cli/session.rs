@@ -172,7 +172,20 @@ impl Session {
         manifest.map(|manifest| self.plan.trained_on(&manifest, self.plan.asked())).transpose()
     }
 
-    fn model_on(&self, checkpoint: Option<&Path>, condition: Condition) -> Result<(Box<dyn Model>, Option<RunDir>)> {
+    /// The model of a run under a condition.
+    pub fn model_of_run(&self, run: &RunDir, condition: Condition) -> Result<Box<dyn Model>> {
+        match run.chosen_checkpoint(self.plan.spec.sample.checkpoint) {
+            Some(manifest) if self.is_learned() => self.plan.trained_on(&manifest, condition),
+            _ => Ok(self.model_on(None, condition)?.0),
+        }
+    }
+
+    /// The same model under a condition.
+    pub fn model_on(
+        &self,
+        checkpoint: Option<&Path>,
+        condition: Condition,
+    ) -> Result<(Box<dyn Model>, Option<RunDir>)> {
         if let (Some(word), Some(path)) = (self.plan.spec.model.word(), checkpoint) {
             let problem = format!("the experiment has `model: {word}`, which has none");
             let remedy = "leave --checkpoint away, or give `model` a network";

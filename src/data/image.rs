@@ -27,7 +27,8 @@ use rayon::prelude::*;
 use tch::{Kind, Tensor};
 
 use super::epoch::place;
-use super::{Dataset, Examples, Part};
+use super::{Dataset, Examples, Part, Scale};
+use crate::error::Fault;
 use crate::rng::Stream;
 
 pub use self::array::ImageArray;
@@ -182,6 +183,14 @@ impl Dataset for Images {
         scale::restored(x)
     }
 
+    fn scale(&self) -> Result<Scale, Fault> {
+        Ok(scale::scale(self.size()))
+    }
+
+    fn admit(&self, v: &Tensor) -> Result<Tensor, Fault> {
+        scale::admitted(v)
+    }
+
     fn about(&self) -> Option<&str> {
         Some(&self.about)
     }
@@ -197,11 +206,11 @@ fn within(folder: &str, file: &str) -> String {
 }
 
 /// Refuses a list of names that has one twice.
-fn distinct(key: &str, names: &[String]) -> Result<(), crate::error::Fault> {
+fn distinct(key: &str, names: &[String]) -> Result<(), Fault> {
     for (i, name) in names.iter().enumerate() {
         if names[..i].contains(name) {
             let key = format!("{key}[{i}]");
-            return Err(crate::error::Fault::new(key, format!("`{name}` stands here twice"), "keep one of them"));
+            return Err(Fault::new(key, format!("`{name}` stands here twice"), "keep one of them"));
         }
     }
     Ok(())

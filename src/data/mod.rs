@@ -6,6 +6,7 @@ mod epoch;
 mod frame;
 mod funnel;
 mod gaussian;
+mod half_circle;
 mod image;
 mod library;
 mod modes;
@@ -123,16 +124,18 @@ pub trait Dataset: Debug + Send + Sync {
         x.shallow_clone()
     }
 
-    /// The coordinates of samples in the units of the data; none where the two have not the same dimension, so that densities
-    /// in one say nothing of the other.
-    fn scale(&self) -> Option<Scale> {
-        Some(Scale::UNIT)
+    /// The coordinates of samples in the units of the data, for densities.
+    ///
+    /// # Errors
+    /// Why there is no density of such data.
+    fn scale(&self) -> Result<Scale, Fault> {
+        Ok(Scale::UNIT)
     }
 
     /// Given data `[N, …]`, in the form of [`Dataset::restore`] and of any kind, as samples, float64.
     ///
     /// # Errors
-    /// Of the row where it was found: values that the data cannot have.
+    /// Values that such data cannot have, and the row that has them.
     fn admit(&self, v: &Tensor) -> Result<Tensor, Fault> {
         Ok(v.to_kind(tch::Kind::Double))
     }

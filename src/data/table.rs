@@ -14,7 +14,7 @@ mod column;
 mod grid;
 mod prepare;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
@@ -23,10 +23,11 @@ use self::grid::{Form, Grid};
 use self::prepare::Preparation;
 use super::epoch::place;
 use super::split::{hash_order, held_out, share};
-use super::{Dataset, Library, Part};
+use super::{Dataset, Library, Part, Scale};
 use crate::error::{Fault, Settings};
 use crate::file::sha256;
 use crate::rng::Stream;
+use crate::tensor::to_rows;
 
 pub use self::column::{Cell, Column};
 
@@ -238,6 +239,9 @@ impl Table {
     }
 }
 
+/// A column of fewer distinct values than one for so many rows is taken for discrete.
+const FEWEST_DISTINCT: usize = 20;
+
 /// The rows of a table, prepared.
 #[derive(Debug)]
 pub struct Rows {
@@ -291,6 +295,33 @@ impl Dataset for Rows {
 
     fn restore(&self, x: &Tensor) -> Tensor {
         self.preparation.undo(x)
+    }
+
+    fn scale(&self) -> Result<Scale, Fault> {
+        let log_volume = self.preparation.log_volume()?;
+        let (n, dim) = (self.count(&self.training) as usize, self.preparation.dim());
+        for (column, label) in self.labels.iter().enumerate() {
+            let values: BTreeSet<u64> =
+                self.training.iter().skip(column).step_by(dim).map(|value| value.to_bits()).collect();
+            if values.len() * FEWEST_DISTINCT < n {
+                let count = values.len();
+                let problem = format!("`{label}` has {count} values in {n} rows: it is discrete, and has no density");
+                return Err(Fault::new("columns", problem, "leave it out of `columns`"));
+            }
+        }
+        Ok(Scale { log_volume, bins: None })
+    }
+
+    fn admit(&self, v: &Tensor) -> Result<Tensor, Fault> {
+        let rows = to_rows(v);
+        if let Some((row, _)) =
+            rows.outer_iter().enumerate().find(|(_, row)| row.iter().any(|value| !value.is_finite()))
+        {
+            let problem = format!("row {row} has a value that is not finite");
+            return Err(Fault::new("", problem, "give rows as samples.npy of a run has them"));
+        }
+        let prepared: Vec<f64> = rows.outer_iter().flat_map(|row| self.preparation.apply(&row.to_vec())).collect();
+        Ok(Tensor::from_slice(&prepared).view([-1, self.preparation.dim() as i64]))
     }
 
     fn labels(&self) -> &[String] {

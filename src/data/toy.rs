@@ -7,7 +7,7 @@ use rand::RngExt;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use super::{Dataset, Known, not_negative};
+use super::{Dataset, Known, half_circle, not_negative};
 use crate::error::{Fault, Settings, positive};
 use crate::rng::{Counter, Stream};
 use crate::score::exact::Law;
@@ -68,13 +68,25 @@ impl Default for TwoMoons {
 impl Planar for TwoMoons {
     fn point(&self, rng: &mut Counter) -> [f64; 2] {
         let (upper, angle) = (rng.random::<bool>(), PI * rng.random::<f64>());
-        let (sin, cos) = angle.sin_cos();
-        if upper { [cos - 0.5, sin - 0.25] } else { [0.5 - cos, 0.25 - sin] }
+        if upper { upper_moon(angle) } else { lower_moon(angle) }
     }
 
     fn noise(&self) -> f64 {
         self.noise
     }
+
+    fn log_density(&self, x: &Tensor) -> Option<Tensor> {
+        (self.noise > 0.0).then(|| half_circle::log_density(&[upper_moon, lower_moon], self.noise, x))
+    }
+}
+
+fn upper_moon(angle: f64) -> [f64; 2] {
+    let (sin, cos) = angle.sin_cos();
+    [cos - 0.5, sin - 0.25]
+}
+
+fn lower_moon(angle: f64) -> [f64; 2] {
+    upper_moon(angle).map(|v| -v)
 }
 
 /// A 4 × 4 board on [−2, 2]², uniform on every second square.
@@ -210,6 +222,30 @@ mod tests {
             assert!(p.iter().all(|v| v.abs() <= 2.0));
             assert_eq!((p[0].floor() as i64 + p[1].floor() as i64).rem_euclid(2), 0);
         }
+    }
+
+    /// The density of the moons integrates to one, and expectations under it are means over their points.
+    #[test]
+    fn the_density_of_the_moons_is_that_of_their_points() {
+        for noise in [0.05, 0.3] {
+            let moons = TwoMoons { noise };
+            let side = 401;
+            let step = 6.0 / (side - 1) as f64;
+            let axis = |i: i64| -3.0 + step * i as f64;
+            let nodes: Vec<f64> = (0..side).flat_map(|i| (0..side).flat_map(move |j| [axis(i), axis(j)])).collect();
+            let nodes = Tensor::from_slice(&nodes).view([-1, 2]);
+            let p = moons.log_density(&nodes).expect("there is noise").exp();
+            let total = p.sum(tch::Kind::Double).double_value(&[]) * step * step;
+            assert!((total - 1.0).abs() < 1e-6, "{noise}: {total}");
+            // E q(X) of a smooth q, by draws and by the integral of p q.
+            let q = |x: &Tensor| (x.select(1, 0) * 2.0 + x.select(1, 1)).cos();
+            let drawn = q(&Toy(moons).draw(Stream::new(2, Purpose::Data), 0, 100_000));
+            let mean = drawn.mean(tch::Kind::Double).double_value(&[]);
+            let error = drawn.std(true).double_value(&[]) / 100_000f64.sqrt();
+            let integral = (p * q(&nodes)).sum(tch::Kind::Double).double_value(&[]) * step * step;
+            assert!((mean - integral).abs() < 4.0 * error, "{noise}: {mean} ± {error}, {integral}");
+        }
+        assert!(TwoMoons { noise: 0.0 }.log_density(&Tensor::zeros([1, 2], tch::kind::DOUBLE_CPU)).is_none());
     }
 
     #[test]

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use super::choices::{
-    CorrectorSpec, DataSpec, EmaSpec, GridSpec, MetricSpec, NetworkSpec, NoiseLevelSpec, OptimizerSpec, ScheduleSpec,
-    SdeSpec, TimeSpec, WeightingSpec,
+    CorrectorSpec, DataSpec, DivergenceSpec, EmaSpec, GridSpec, MetricSpec, NetworkSpec, NoiseLevelSpec, OptimizerSpec,
+    ScheduleSpec, SdeSpec, TimeSpec, WeightingSpec,
 };
 use super::spec::LearnedModel;
 use crate::data::{Dataset, Library, Toy};
 use crate::error::Fault;
+use crate::likelihood::Divergence;
 use crate::metric::{Fidelity, Measure, Metric};
 use crate::model::{Builder, Interface, Network, NoiseLevel, Preconditioning, QuarterLog};
 use crate::sde::Sde;
@@ -218,6 +219,17 @@ impl CorrectorSpec {
         match *self {
             CorrectorSpec::Langevin(corrector) => Box::new(corrector),
             CorrectorSpec::AnnealedLangevin(corrector) => Box::new(corrector),
+        }
+    }
+}
+
+impl DivergenceSpec {
+    /// The way to take the divergence.
+    pub fn build(&self) -> Arc<dyn Divergence> {
+        match *self {
+            DivergenceSpec::Exact(divergence) => Arc::new(divergence),
+            DivergenceSpec::Hutchinson(divergence) => Arc::new(divergence),
+            DivergenceSpec::HutchPp(divergence) => Arc::new(divergence),
         }
     }
 }

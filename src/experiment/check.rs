@@ -76,6 +76,10 @@ impl Settings for Spec {
             }
             check_metrics(self, compare)?;
         }
+        if let Some(likelihood) = &self.likelihood {
+            under("likelihood", likelihood)?;
+            likelihood.check_times(&*sde).map_err(|fault| fault.under("likelihood"))?;
+        }
         Ok(())
     }
 }
@@ -99,7 +103,7 @@ fn check_levels(sde: &dyn Sde) -> Result<(), Fault> {
 }
 
 /// The times of a grid have to decrease even after rounding.
-fn check_grid(grid: &GridSpec, sde: &dyn Sde, steps: usize) -> Result<(), Fault> {
+pub(super) fn check_grid(grid: &GridSpec, sde: &dyn Sde, steps: usize) -> Result<(), Fault> {
     let times = grid.times(sde, steps)?;
     // Not `<=`, which a NaN would escape.
     match times.windows(2).position(|pair| pair[0].partial_cmp(&pair[1]) != Some(Ordering::Greater)) {

@@ -3,7 +3,7 @@
 
 use super::around::{PredictorCorrector, Restart};
 use super::choice::choice;
-use crate::{data, grids, metric, model, sde, solve, train};
+use crate::{data, grids, likelihood, metric, model, sde, solve, train};
 
 choice! {
     /// The data to learn and to compare with.
@@ -286,6 +286,18 @@ choice! {
         explicit => Explicit(solve::Explicit),
         /// Grids of several numbers of steps, written out, as `ornstein grid` finds them.
         tabulated => Tabulated(solve::Tabulated),
+    }
+}
+
+choice! {
+    /// How the divergence of the probability flow is taken.
+    pub enum DivergenceSpec ("divergence") {
+        /// The sum of all diagonal elements of the Jacobian: as many backward passes as there are dimensions.
+        exact => Exact(likelihood::ExactTrace),
+        /// Hutchinson's estimate, by random probes.
+        hutchinson => Hutchinson(likelihood::Hutchinson),
+        /// Hutch++: exact where the Jacobian is large, and Hutchinson's estimate of the rest.
+        hutch_pp => HutchPp(likelihood::HutchPp),
     }
 }
 

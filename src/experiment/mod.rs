@@ -13,6 +13,7 @@ pub mod exchange;
 mod forecast;
 mod grid_search;
 mod hash;
+mod likelihood_spec;
 mod lint;
 mod lint_solver;
 mod locate;
@@ -40,14 +41,15 @@ mod truth;
 
 pub use around::{PredictorCorrector, Restart};
 pub use choices::{
-    CorrectorSpec, DataSpec, EmaSpec, GridMethodSpec, GridSpec, MetricSpec, NetworkSpec, NoiseLevelSpec, OptimizerSpec,
-    ScheduleSpec, SdeSpec, SolverSpec, TimeSpec, WeightingSpec,
+    CorrectorSpec, DataSpec, DivergenceSpec, EmaSpec, GridMethodSpec, GridSpec, MetricSpec, NetworkSpec,
+    NoiseLevelSpec, OptimizerSpec, ScheduleSpec, SdeSpec, SolverSpec, TimeSpec, WeightingSpec,
 };
 pub use class_spec::Classes;
 pub use document::Document;
 pub use exchange::Import;
 pub use forecast::{Forecast, Memory, Sampling, Training, forecast, mebibytes};
 pub use grid_search::{GridFound, GridSearch, default_error};
+pub use likelihood_spec::{ChainSpec, LikelihoodSpec};
 pub use lint::lint;
 pub use lint_solver::{lint_compare, lint_sample};
 pub use model_spec::{EmpiricalModel, ModelSpec};

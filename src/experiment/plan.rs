@@ -72,6 +72,9 @@ impl Plan {
             plan.check_classes()?;
         }
         plan.check_examples()?;
+        if let Some(likelihood) = &plan.spec.likelihood {
+            plan.lift(likelihood)?;
+        }
         told_of_images(&plan)?;
         Ok(plan)
     }
@@ -113,7 +116,12 @@ impl Plan {
 
     /// The exact denoiser, where the data have one.
     pub fn exact(&self) -> Option<Exact> {
-        self.data().law().map(|law| Exact::new(law, self.sde.clone(), self.options()))
+        self.exact_in(self.compute.kind)
+    }
+
+    /// The same for states of a kind.
+    pub fn exact_in(&self, kind: Kind) -> Option<Exact> {
+        self.data().law().map(|law| Exact::new(law, self.sde.clone(), (kind, self.compute.device)))
     }
 
     /// The model that needs no training: the exact denoiser of the data, or of points of them; none for a network.

@@ -2,6 +2,7 @@
 
 use super::choices::{DataSpec, EmaSpec, GridSpec, MetricSpec, NetworkSpec, NoiseLevelSpec, SdeSpec, SolverSpec};
 use super::class_spec::Classes;
+use super::likelihood_spec::LikelihoodSpec;
 use super::model_spec::ModelSpec;
 use super::read::{Invalid, read};
 use super::train_spec::TrainSpec;
@@ -38,6 +39,9 @@ pub struct Spec {
     /// Which solvers to compare, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compare: Option<CompareSpec>,
+    /// How to compute likelihoods, if at all: `ornstein likelihood` does so with or without, `ornstein run` only with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub likelihood: Option<LikelihoodSpec>,
 }
 
 /// A network and what it predicts.

@@ -14,13 +14,13 @@ use crate::error::{Fault, Result};
 use crate::metric::{Diagonal, Mode, Need, Start, Target, Truth};
 use crate::order::{Axes, output};
 use crate::score::Model;
-use crate::score::exact::{Component, Exact};
+use crate::score::exact::Component;
 use crate::solve::{Dopri5, NoiseSource, Sampler, Schedule};
 use crate::tensor;
 
 /// The data sets with a density in closed form, those with modes, and those of one Gaussian.
 pub const DENSITY: &str =
-    "gaussian, gaussian_mixture, eight_gaussians, circles, rings or funnel, with noise in every direction";
+    "gaussian, gaussian_mixture, eight_gaussians, two_moons, circles, rings or funnel, with noise in every direction";
 pub const MODES: &str = "eight_gaussians or a gaussian_mixture of several components, with covariances of full rank";
 pub const GAUSSIAN: &str = "gaussian or cifar10_gaussian";
 
@@ -87,8 +87,7 @@ pub fn exact_flow(
     schedule: Schedule,
     tick: &(dyn Fn(usize) -> Result<()> + Sync),
 ) -> Result<Array2<f64>> {
-    let law = plan.data().law().expect("data with an exact denoiser");
-    let exact = Exact::new(law, plan.sde.clone(), (tensor::finest(init.device()), init.device()));
+    let exact = plan.exact_in(tensor::finest(init.device())).expect("data with an exact denoiser");
     end(plan, &exact, init, schedule, tick)
 }
 

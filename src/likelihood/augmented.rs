@@ -11,14 +11,14 @@ use crate::score::{Denoiser, Model, velocity_gains};
 use crate::sde::Sde;
 use crate::tensor::each;
 
-/// A model whose states are rows (x, ℓ) `[B, D + K]`: x is that of the inner model, and ℓ follows ln p along the flow,
-/// dℓ/dt = −∇·v(x, t) (the instantaneous change of variables, Chen et al. 2018; Song et al. 2021, eq. 39), by each of K
+/// A model whose states are rows (x, ℓ) `[B, D + K]`: x is that of the inner model, and ℓ follows ln p/D along the flow,
+/// dℓ/dt = −∇·v(x, t)/D (the instantaneous change of variables, Chen et al. 2018; Song et al. 2021, eq. 39), by each of K
 /// estimates of the divergence.
 ///
 /// Solvers know one thing of a model, its denoiser, from which they take the velocity a y + b ŷ₀ of a state y. So in a
 /// coordinate ℓ of rate r the denoiser is ŷ₀ = (r − a ℓ)/b, whose velocity is r: tableaus, error control and threads are
-/// those of sampling. The error of ℓ is controlled like that of any coordinate. Methods that solve the linear part a y
-/// exactly are consistent here too, but have nothing to gain.
+/// those of sampling. Tolerances are met by x and by ℓ, nats for each dimension, each by itself. Methods that solve the
+/// linear part a y exactly are consistent here too, but have nothing to gain.
 #[derive(Debug)]
 pub struct Augmented {
     inner: Box<dyn Model>,
@@ -61,10 +61,10 @@ impl Augmented {
         Tensor::cat(&[rows, zeros], 1)
     }
 
-    /// x `[B, …]` and ℓ `[B, K]` of states.
+    /// x `[B, …]` and the change of ln p `[B, K]` of states.
     pub fn split(&self, states: &Tensor) -> (Tensor, Tensor) {
         let (dim, width) = (self.dim(), states.size()[1]);
-        (self.shaped(&states.narrow(1, 0, dim)), states.narrow(1, dim, width - dim))
+        (self.shaped(&states.narrow(1, 0, dim)), states.narrow(1, dim, width - dim) * dim as f64)
     }
 
     fn shaped(&self, rows: &Tensor) -> Tensor {
@@ -100,8 +100,8 @@ impl Augmented {
             let divergence = self.divergence.of(&jacobian, &self.probes_of(samples, &x0));
             (x0, divergence.detach())
         });
-        let (_, log_density) = self.split(states);
-        let rates = -(log_density * each(&a, &divergence) + divergence);
+        let change = states.narrow(1, dim, divergence.size()[1]);
+        let rates = -(change * each(&a, &divergence) + divergence / dim as f64);
         let inverse: Vec<f64> = b.iter().map(|b| 1.0 / b).collect();
         Tensor::cat(&[x0, rates * each(&inverse, states)], 1)
     }
@@ -132,6 +132,10 @@ impl Denoiser for Augmented {
 
     fn denoise_each(&self, x: &Tensor, samples: &[usize], t: &[f64]) -> Tensor {
         self.evaluate(x, samples, t)
+    }
+
+    fn apart(&self) -> i64 {
+        self.divergence.estimates() as i64
     }
 }
 

@@ -252,7 +252,7 @@ impl Settings for Hutchinson {
 
 impl Settings for HutchPp {
     fn check(&self) -> Result<(), Fault> {
-        if self.products >= 3 && self.products % 3 == 0 {
+        if self.products >= 3 && self.products.is_multiple_of(3) {
             return Ok(());
         }
         let problem = format!("{} products cannot be divided into three thirds", self.products);

@@ -69,7 +69,7 @@ impl Lift {
         let Kernel { alpha, sigma } = kernel;
         let (kappa, dim, count) = (kernel.ratio(), per_sample_numbers(x0), x0.size()[0]);
         let constant = |value: f64| Tensor::full([count], value, (Kind::Double, x0.device()));
-        let volume = ("D ln α", constant(dim * alpha.ln()));
+        let volume = ("scale", constant(dim * alpha.ln()));
         let units = ("units", constant(-scale.log_volume));
         let z = normals(stream, first, draw, x0);
         match self {

@@ -16,7 +16,7 @@ impl Scale {
     }
 }
 
-/// A range of values.
+/// A range of values, the greater end first if they run from right to left.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Axis {
     pub(crate) scale: Scale,
@@ -54,6 +54,11 @@ impl Axis {
         Axis { scale: Scale::Log, low: low / room, high: high * room }
     }
 
+    /// The same values in the opposite direction.
+    pub(crate) fn reversed(self) -> Self {
+        Axis { low: self.high, high: self.low, ..self }
+    }
+
     /// Where a value lies, from 0 at the low end to 1 at the high end; not finite if it has no place.
     pub(crate) fn share(&self, value: f64) -> f64 {
         match self.scale {
@@ -65,6 +70,9 @@ impl Axis {
 
     /// Round values on the axis, at most about `most` of them, with labels.
     pub(crate) fn ticks(&self, most: usize) -> Vec<(f64, String)> {
+        if self.low > self.high {
+            return self.reversed().ticks(most).into_iter().rev().collect();
+        }
         let values = match self.scale {
             Scale::Linear => self.linear_ticks(most),
             Scale::Log => self.log_ticks(most),
@@ -77,6 +85,7 @@ impl Axis {
     /// The tenths (or, on a logarithmic axis, the digits of every decade) between the ticks, where they help the eye.
     pub(crate) fn minor_ticks(&self) -> Vec<f64> {
         match self.scale {
+            _ if self.low > self.high => self.reversed().minor_ticks(),
             Scale::Log if self.high.log10() - self.low.log10() <= 7.0 => {
                 self.decades(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0])
             }
@@ -232,6 +241,8 @@ mod tests {
         assert_eq!(labels(small, 6), ["10⁻⁵", "10⁻⁴", "10⁻³", "10⁻²", "10⁻¹"]);
         let narrow = Axis { scale: Scale::Log, low: 0.021, high: 0.029 };
         assert_eq!(labels(narrow, 5), ["0.022", "0.024", "0.026", "0.028"]);
+        assert_eq!(labels(small.reversed(), 6), ["10⁻¹", "10⁻²", "10⁻³", "10⁻⁴", "10⁻⁵"]);
+        assert_eq!((small.reversed().share(0.3), small.reversed().share(8e-6)), (0.0, 1.0));
         let wide = Axis { scale: Scale::Log, low: 1e-30, high: 1e30 };
         assert!((3..=8).contains(&labels(wide, 8).len()));
     }

@@ -44,13 +44,14 @@ impl Default for ClassShares {
     }
 }
 
-const NAMES: f64 = 170.0;
-const AXIS_WIDTH: f64 = 460.0;
+/// The width of the column of names, and of the axis.
+pub(crate) const NAMES: f64 = 170.0;
+pub(crate) const AXIS_WIDTH: f64 = 460.0;
 /// The height of a row, and of each of its bars.
 const ROW: f64 = 27.0;
 const BAR: f64 = 9.0;
 /// The room below the rows, for ticks and the label of the axis.
-const BELOW: f64 = 44.0;
+pub(crate) const BELOW: f64 = 44.0;
 const COLORS: [RGBAColor; 2] = [rgb(160, 160, 160), PALETTE[0]];
 
 impl ClassShares {

@@ -1,7 +1,8 @@
 //! How far samples are from what a model was trained on, beside how far other data are.
 
-use super::axis::{Axis, Scale, extent, quantile};
-use super::canvas::{Canvas, Label, Place, Rect, Stroke};
+use super::axis::{Axis, Scale, extent};
+use super::bins::{Bins, sorted};
+use super::canvas::{Canvas, Label, Rect, Stroke};
 use super::figure::Figure;
 use super::panels::title;
 use super::plot::{Furniture, Legend, Plot, Sample, nothing};
@@ -40,50 +41,18 @@ impl Default for NearestDistances {
 const WIDTH: f64 = 560.0;
 const HEIGHT: f64 = 300.0;
 const GREY: RGBAColor = rgb(120, 120, 120);
-/// The least and the most bins.
-const BINS: (usize, usize) = (10, 60);
-
-fn sorted(distances: &[f64]) -> Vec<f64> {
-    let mut kept: Vec<f64> = distances.iter().copied().filter(|d| d.is_finite() && *d >= 0.0).collect();
-    kept.sort_by(f64::total_cmp);
-    kept
-}
 
 impl NearestDistances {
-    /// The end of the last of so many bins, which start at zero: a copy is nowhere else.
-    fn bins(&self) -> (f64, usize) {
-        let sets = [sorted(&self.held_out), sorted(&self.samples)];
-        let Some((_, high)) = extent(sets.iter().flatten().copied()).filter(|(_, high)| *high > 0.0) else {
-            return (1.0, BINS.0);
-        };
-        // The rule of Freedman and Diaconis (1981) for the smaller of the two sets, which would look ragged otherwise.
-        let width = |set: &Vec<f64>| 2.0 * (quantile(set, 0.75) - quantile(set, 0.25)) / (set.len() as f64).cbrt();
-        let width = sets.iter().filter(|set| set.len() > 1).map(width).fold(0.0, f64::max);
-        let count = if width > 0.0 { (high / width).ceil().min(BINS.1 as f64) as usize } else { BINS.1 };
-        (high, count.max(BINS.0))
+    /// The distances of held-out data and of samples that can be drawn.
+    fn sets(&self) -> [Vec<f64>; 2] {
+        [&self.held_out, &self.samples].map(|distances| sorted(distances, 0.0))
     }
 
-    /// The share of `distances` in each bin.
-    fn shares(&self, distances: &[f64]) -> Vec<f64> {
-        let (kept, (high, count)) = (sorted(distances), self.bins());
-        let mut shares = vec![0.0; count];
-        for distance in &kept {
-            let bin = (distance / high * count as f64) as usize;
-            shares[bin.min(count - 1)] += 1.0 / kept.len() as f64;
-        }
-        shares
-    }
-
-    /// The outline of a histogram from left to right, as steps.
-    fn outline(&self, plot: &Plot, shares: &[f64]) -> Vec<Place> {
-        let width = self.bins().0 / shares.len() as f64;
-        let ground = |x: f64| plot.place((x, 0.0));
-        let step = |(bin, share): (usize, &f64)| {
-            let (from, to) = (bin as f64 * width, (bin + 1) as f64 * width);
-            [plot.place((from, *share)), plot.place((to, *share))]
-        };
-        let steps = shares.iter().enumerate().flat_map(step);
-        [ground(0.0)].into_iter().chain(steps).chain([ground(self.bins().0)]).collect()
+    /// Bins that start at zero: a copy is nowhere else.
+    fn bins(&self) -> Bins {
+        let sets = self.sets();
+        let high = extent(sets.iter().flatten().copied()).map(|(_, high)| high).filter(|high| *high > 0.0);
+        high.map_or(Bins::nothing(), |high| Bins::between(0.0, high, &sets))
     }
 
     fn header(&self) -> f64 {
@@ -104,8 +73,8 @@ impl Figure for NearestDistances {
 
     fn draw(&self, canvas: &mut Canvas) {
         title(canvas, &self.title);
-        let (high, _) = self.bins();
-        let sets = [&self.held_out, &self.samples].map(|distances| self.shares(distances));
+        let bins = self.bins();
+        let sets = self.sets().map(|distances| bins.shares(&distances));
         let most = extent(sets.iter().flatten().copied()).map_or(1.0, |(_, most)| most).max(1e-6);
         let marked = self.threshold.as_ref().map_or(0.0, |(at, _)| if at.is_finite() { *at } else { 0.0 });
         let axis = |high: f64| Axis { high: 1.04 * high, low: 0.0, ..nothing(Scale::Linear) };
@@ -116,9 +85,9 @@ impl Figure for NearestDistances {
             right: bounds.right - MARGIN,
             bottom: bounds.bottom - MARGIN + 6.0,
         };
-        let plot = Plot::within(outer, axis(high.max(marked)), axis(1.06 * most));
+        let plot = Plot::within(outer, axis(bins.high.max(marked)), axis(1.06 * most));
         plot.draw_grid(canvas);
-        let outlines = sets.map(|shares| self.outline(&plot, &shares));
+        let outlines = sets.map(|shares| bins.outline(&plot, &shares));
         canvas.polygon(&outlines[0], fade(GREY, 0.45));
         canvas.polygon(&outlines[1], fade(PALETTE[0], 0.3));
         canvas.path(&outlines[1], &Stroke::solid(PALETTE[0], LINE));
@@ -149,10 +118,10 @@ mod tests {
         let held_out: Vec<f64> = (0..1000).map(|i| 10.0 + f64::from(i % 100) / 10.0).collect();
         let figure =
             NearestDistances { held_out, samples: vec![0.0, 0.0, f64::NAN, 15.0, -1.0, 12.0], ..Default::default() };
-        let (held_out, samples) = (figure.shares(&figure.held_out), figure.shares(&figure.samples));
+        let [held_out, samples] = figure.sets().map(|distances| figure.bins().shares(&distances));
         assert!((held_out.iter().sum::<f64>() - 1.0).abs() < 1e-9 && held_out.len() == samples.len());
         // Copies are in the first bin; what has no distance is in none.
         assert!((samples[0] - 0.5).abs() < 1e-9 && held_out[0] == 0.0, "{samples:?}");
-        assert_eq!(NearestDistances::default().shares(&[]), vec![0.0; BINS.0]);
+        assert_eq!(NearestDistances::default().bins(), Bins::nothing());
     }
 }

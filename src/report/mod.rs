@@ -18,14 +18,18 @@
 //! ```
 
 mod axis;
+mod bins;
 mod canvas;
 mod class_shares;
 mod convergence;
+mod density_map;
 mod distances;
+mod field;
 mod figure;
 mod font;
 mod front;
 mod grids;
+mod histogram;
 mod html;
 mod image_grid;
 mod loss;
@@ -41,9 +45,11 @@ mod ranked;
 mod raster;
 mod score;
 mod sources;
+mod spreads;
 mod table;
 pub mod tensorboard;
 mod theme;
+mod tolerance;
 mod trajectories;
 
 #[cfg(test)]
@@ -55,10 +61,12 @@ pub use axis::Scale;
 pub use canvas::Canvas;
 pub use class_shares::{ClassRow, ClassShares};
 pub use convergence::{ConvergencePanel, ConvergencePanels, ConvergenceSeries};
+pub use density_map::{DensityMap, DensityPanel};
 pub use distances::NearestDistances;
 pub use figure::{Figure, Rendered, render, save};
 pub use front::Better;
 pub use grids::{GridRow, TimeGrids};
+pub use histogram::{Histogram, HistogramSet};
 pub use html::{Block, Page, Section};
 pub use image_grid::{ImageCell, ImageGrid, ImageRow};
 pub use loss::{LossCurve, LossSeries};
@@ -71,5 +79,7 @@ pub use quality::{NoiseFloor, QualityCurves, QualityPoint, QualitySeries};
 pub use ranked::{RankedTable, Standing};
 pub use score::{ScoreField, ScorePanel};
 pub use sources::{ErrorSources, Source, SourcePanel};
+pub use spreads::{SpreadRow, Spreads};
 pub use table::{Table, number, plus_minus};
+pub use tolerance::{ToleranceCurves, TolerancePoint, ToleranceSeries};
 pub use trajectories::{TrajectoryPanel, TrajectoryPanels};

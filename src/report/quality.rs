@@ -70,7 +70,7 @@ impl QualityPoint {
     }
 
     /// The ends of what is drawn around the estimate: of its interval, or one standard error to both sides.
-    fn ends(&self) -> Option<(f64, f64)> {
+    pub(crate) fn ends(&self) -> Option<(f64, f64)> {
         let error = self.error.abs();
         let (low, high) = match self.interval {
             Some(Interval { low, high }) => (low, high),
@@ -118,7 +118,7 @@ const REACH: f64 = 4.0;
 
 impl QualitySeries {
     /// What can be drawn, by increasing cost.
-    fn drawn(&self) -> Vec<QualityPoint> {
+    pub(crate) fn drawn(&self) -> Vec<QualityPoint> {
         let finite = |point: &QualityPoint| point.x > 0.0 && point.x.is_finite() && point.value.is_finite();
         let mut points: Vec<QualityPoint> = self.points.iter().copied().filter(finite).collect();
         points.sort_by(|a, b| a.x.total_cmp(&b.x));
@@ -281,7 +281,7 @@ fn draw_band(canvas: &mut Canvas, plot: &Plot, points: &[QualityPoint], index: u
 }
 
 /// A bar for each interval or standard error that no band shows.
-fn draw_bars(canvas: &mut Canvas, plot: &Plot, points: &[QualityPoint], index: usize, bands: bool) {
+pub(crate) fn draw_bars(canvas: &mut Canvas, plot: &Plot, points: &[QualityPoint], index: usize, bands: bool) {
     let stroke = Stroke::solid(style(index).color, 1.1);
     let in_band: Vec<f64> = banded(points, plot.y.scale).flatten().map(|point| point.x).filter(|_| bands).collect();
     let shown = points.iter().filter(|point| plot.area.contains(plot.place((point.x, point.value))));
@@ -296,7 +296,8 @@ fn draw_bars(canvas: &mut Canvas, plot: &Plot, points: &[QualityPoint], index: u
     }
 }
 
-fn draw_series(canvas: &mut Canvas, plot: &Plot, points: &[QualityPoint], index: usize) {
+/// A curve through the points, and a mark at each.
+pub(crate) fn draw_series(canvas: &mut Canvas, plot: &Plot, points: &[QualityPoint], index: usize) {
     let look = style(index);
     // A point without a place on the axis breaks the line.
     let places: Vec<(f64, f64)> = points.iter().map(|point| (point.x, point.value)).collect();

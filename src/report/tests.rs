@@ -1,5 +1,7 @@
 //! Every figure with ordinary and with odd data, in both formats.
 
+mod spread;
+
 use super::*;
 use crate::error::Error;
 use crate::statistics::Interval;

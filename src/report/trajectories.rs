@@ -18,6 +18,8 @@ pub struct TrajectoryPanels {
     pub x_label: String,
     /// The label of the ordinate.
     pub y_label: String,
+    /// What goes on from light to dark, and its two ends.
+    pub progress: (String, [String; 2]),
     /// The panels, in reading order, up to four in a row.
     pub panels: Vec<TrajectoryPanel>,
 }
@@ -38,6 +40,7 @@ impl Default for TrajectoryPanels {
             title: String::new(),
             x_label: "x₁".to_owned(),
             y_label: "x₂".to_owned(),
+            progress: ("progress of sampling".to_owned(), ["prior", "end"].map(str::to_owned)),
             panels: Vec::new(),
         }
     }
@@ -71,8 +74,8 @@ impl TrajectoryPanels {
             scale: Scale::Linear,
             equal: true,
             bar: Some(ColorBar {
-                label: "progress of sampling",
-                ticks: vec![(0.0, "prior".to_owned()), (1.0, "end".to_owned())],
+                label: &self.progress.0,
+                ticks: [0.0, 1.0].into_iter().zip(self.progress.1.clone()).collect(),
                 color: progress,
             }),
             legend: Vec::new(),

@@ -32,6 +32,12 @@ pub trait Denoiser: Debug {
     fn denoise_each(&self, x: &Tensor, _samples: &[usize], t: &[f64]) -> Tensor {
         each::grouped(self, x, t)
     }
+
+    /// How many of the last coordinates of a flattened state are another quantity than the rest, so that error control
+    /// measures them apart, and the larger of the two errors counts.
+    fn apart(&self) -> i64 {
+        0
+    }
 }
 
 /// A denoiser that can be spread over threads.
@@ -132,5 +138,9 @@ impl Denoiser for Counted<'_> {
     fn denoise_each(&self, x: &Tensor, samples: &[usize], t: &[f64]) -> Tensor {
         self.add(x);
         self.inner.denoise_each(x, samples, t)
+    }
+
+    fn apart(&self) -> i64 {
+        self.inner.apart()
     }
 }

@@ -15,7 +15,8 @@ const MOST_TRIES: usize = 100_000;
 /// The reverse process under error control: an iterator over rounds, in each of which every sample that is not at its end
 /// tries one step.
 ///
-/// Each sample has its own time and step, and its own verdict: e = RMS(error/scale) over its coordinates (see [`Scale`]).
+/// Each sample has its own time and step, and its own verdict: e = RMS(error/scale) over its coordinates (see [`Scale`]), or
+/// the larger of two such means where some are another quantity ([`Denoiser::apart`]).
 /// So it does not depend on its neighbours. Samples at their ends leave the batch, so that none is evaluated in vain; the
 /// evaluation from which a step was rejected serves again. A last step to σ = 0 is x = α D(x, t).
 #[derive(Debug)]
@@ -174,8 +175,15 @@ impl<'a> AdaptiveIntegrator<'a> {
             Scale::Larger => largest.clamp_min(atol),
         };
         let squares = (error / scale).square().reshape([error.size()[0], -1]);
-        let mean = squares.mean_dim([1i64].as_slice(), false, Kind::Double).sqrt();
-        Vec::try_from(mean.to_device(tch::Device::Cpu)).expect("one number for each sample")
+        let (width, apart) = (squares.size()[1], self.denoiser.apart());
+        let mean = |first: i64, count: i64| {
+            squares.narrow(1, first, count).mean_dim([1i64].as_slice(), false, Kind::Double).sqrt()
+        };
+        let all = match apart {
+            0 => mean(0, width),
+            _ => mean(0, width - apart).maximum(&mean(width - apart, apart)),
+        };
+        Vec::try_from(all.to_device(tch::Device::Cpu)).expect("one number for each sample")
     }
 
     fn advance(&mut self) -> Result<Advance> {

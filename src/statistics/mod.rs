@@ -10,16 +10,19 @@
 //! | is a difference real? | [`Paired`]: the t test of paired differences | Student 1908 |
 //! | and among many? | [`holm`]: adjusted p-values | Holm 1979 |
 //! | how large is a probability? | [`wilson`]: the score interval | Wilson 1927 |
+//! | are points standard normal? | [`Normality`]: moments, Kolmogorov–Smirnov | Kolmogorov 1933 |
 //! | which competitor is best, and which may be? | [`rank()`] | subset selection, Gupta 1965 |
 //!
 //! `tests/statistics.rs` simulates comparisons whose truth is known, and counts.
 
 mod bootstrap;
+mod normality;
 mod paired;
 mod rank;
 mod share;
 
 pub use bootstrap::{Interval, interval, student};
+pub use normality::Normality;
 pub use paired::{Paired, holm};
 pub use rank::{Pair, Ranking, rank};
 pub use share::wilson;

@@ -5,7 +5,7 @@ use tch::{Kind, Tensor};
 
 use super::prepare::MOST_PIXELS;
 use super::{scale, sides};
-use crate::data::Dataset;
+use crate::data::{Dataset, Scale};
 use crate::error::{Fault, Settings, between};
 use crate::rng::Stream;
 
@@ -87,6 +87,11 @@ impl Dataset for Shape {
         // From [black, 1] to [−1, 1], where the scale of all images is.
         let scale = 2.0 / (1.0 - self.black);
         scale::restored(&((x.to_kind(Kind::Float) - 1.0) * scale + 1.0))
+    }
+
+    fn scale(&self) -> Result<Scale, Fault> {
+        let problem = "there are no examples whose values were bins";
+        Err(Fault::new("", problem, "name the data, such as `data: cifar10`"))
     }
 
     fn classes(&self) -> &[String] {

@@ -77,6 +77,20 @@ impl Preparation {
         prepared
     }
 
+    /// ln |∂v/∂x| of the columns v of a row whose prepared coordinates are x.
+    ///
+    /// # Errors
+    /// Where the two have not the same dimension.
+    pub(super) fn log_volume(&self) -> Result<f64, Fault> {
+        match self.sphere {
+            None => Ok(self.scale.iter().map(|scale| scale.ln()).sum()),
+            Some(_) => {
+                let problem = "unit vectors lie on a surface, and have no density in space";
+                Err(Fault::new("sphere", problem, "remove `sphere` to learn the angles as they are"))
+            }
+        }
+    }
+
     /// Prepared rows `[B, D]` as columns of the file `[B, C]`, of the same kind and on the same device.
     pub(super) fn undo(&self, x: &Tensor) -> Tensor {
         let (kind, device) = (x.kind(), x.device());

@@ -151,6 +151,7 @@ fn spec(folder: &Path, config: &Config, meaning: &Meaning) -> Spec {
         // Published chains end with x̂₀ of the last step.
         sample: SampleSpec { count: COUNT, denoise: true, ..SampleSpec::default() },
         compare: None,
+        likelihood: None,
     }
 }
 

@@ -33,7 +33,7 @@ const SOUGHT: usize = 10;
 const NEIGHBOURS: usize = 4;
 
 /// Images `[B, C, H, W]` of bytes, one by one.
-fn pictures(images: &Tensor) -> Vec<Picture> {
+pub(super) fn pictures(images: &Tensor) -> Vec<Picture> {
     let size = images.size();
     let shape = [1, 2, 3].map(|axis| size[axis] as usize);
     let flat = images.to_device(tch::Device::Cpu).to_kind(Kind::Uint8).contiguous().view(-1);
@@ -41,12 +41,12 @@ fn pictures(images: &Tensor) -> Vec<Picture> {
     bytes.chunks_exact(shape.iter().product::<usize>().max(1)).map(|bytes| Picture::planes(bytes, shape)).collect()
 }
 
-fn cells(pictures: Vec<Picture>) -> Vec<ImageCell> {
+pub(super) fn cells(pictures: Vec<Picture>) -> Vec<ImageCell> {
     pictures.into_iter().map(|picture| ImageCell { picture, note: String::new() }).collect()
 }
 
 /// Reads a `.npy` file of bytes.
-fn read_bytes(path: &Path) -> Result<ArrayD<u8>> {
+pub(super) fn read_bytes(path: &Path) -> Result<ArrayD<u8>> {
     let remedy = "draw them again with `ornstein sample`";
     let array = ArrayD::<u8>::read_npy(open_npy(path, 1, remedy)?);
     array.map_err(|e| Error::file(path, npy::in_one_line(&e), remedy))

@@ -41,7 +41,7 @@ pub fn report(
     observer: &dyn Observer,
 ) -> Result<PathBuf> {
     plan.needs_examples("a report")?;
-    let drawer = Drawer { plan, model, of_samples, folder: run.folder("figures")? };
+    let drawer = Drawer::new(plan, (model, of_samples), run)?;
     let path = run.file("compare.csv");
     let comparison = if path.is_file() { Some(Comparison::read(&path)?) } else { None };
     let findings = comparison.as_ref().map(Findings::of);
@@ -62,6 +62,7 @@ pub fn report(
         section("Time grids", drawer.grids(spec)?)?;
     }
     section("Samples", if drawer.shows_images() { drawer.images(run)? } else { drawer.samples(run)? })?;
+    section("Likelihood", drawer.likelihood(run)?)?;
     section("Score", drawer.score_field()?)?;
     section("Experiment", vec![Block::Preformatted(plan.spec.to_yaml())])?;
     let manifest = run.chosen_checkpoint(plan.spec.sample.checkpoint);
@@ -84,6 +85,17 @@ pub(super) struct Drawer<'a> {
     /// The model with which the samples were drawn.
     pub(super) of_samples: &'a dyn Model,
     folder: PathBuf,
+}
+
+impl<'a> Drawer<'a> {
+    /// Of a run, with the model that was compared and that which drew its samples.
+    pub(super) fn new(
+        plan: &'a Plan,
+        (model, of_samples): (&'a dyn Model, &'a dyn Model),
+        run: &RunDir,
+    ) -> Result<Self> {
+        Ok(Drawer { plan, model, of_samples, folder: run.folder("figures")? })
+    }
 }
 
 impl Drawer<'_> {
@@ -192,25 +204,29 @@ impl Drawer<'_> {
             .collect()
     }
 
-    /// The score of the model at four noise levels; for data in the plane.
-    fn score_field(&self) -> Result<Vec<Block>> {
+    /// Points of data in the plane, and a grid around them.
+    pub(super) fn plane(&self, nodes: usize, margin: f64) -> Option<Plane> {
         if self.plan.data().shape() != [2] {
-            return Ok(Vec::new());
+            return None;
         }
         let data = tensor::to_rows(&self.plan.measured(Part::Training, 0, POINTS));
         let axis = |column: usize| {
             let values = data.column(column);
             let (low, high) = values.iter().fold((f64::MAX, f64::MIN), |(l, h), &v| (l.min(v), h.max(v)));
-            let margin = 0.3 * (high - low);
-            let step = (high - low + 2.0 * margin) / (NODES - 1) as f64;
-            (0..NODES).map(|i| low - margin + step * i as f64).collect::<Vec<f64>>()
+            let margin = margin * (high - low);
+            let step = (high - low + 2.0 * margin) / (nodes - 1) as f64;
+            (0..nodes).map(|i| low - margin + step * i as f64).collect::<Vec<f64>>()
         };
         let (x, y) = (axis(0), axis(1));
         let nodes: Vec<f64> = y.iter().flat_map(|&y| x.iter().flat_map(move |&x| [x, y])).collect();
-        let nodes = Tensor::from_slice(&nodes)
-            .view([-1, 2])
-            .to_kind(self.plan.compute.kind)
-            .to_device(self.plan.compute.device);
+        let nodes = Tensor::from_slice(&nodes).view([-1, 2]).to_device(self.plan.compute.device);
+        Some(Plane { data, x, y, nodes })
+    }
+
+    /// The score of the model at four noise levels; for data in the plane.
+    fn score_field(&self) -> Result<Vec<Block>> {
+        let Some(Plane { data, x, y, nodes }) = self.plane(NODES, 0.3) else { return Ok(Vec::new()) };
+        let nodes = nodes.to_kind(self.plan.compute.kind);
         let sde = &*self.plan.sde;
         let panel = |relative: f64| {
             let ratio = relative * data.std(0.0);
@@ -231,6 +247,14 @@ impl Drawer<'_> {
                        arrows, over points of the data";
         Ok(vec![self.block(&field, "score", format!("{caption}{}.", self.units()))?])
     }
+}
+
+/// Points in the plane `[N, 2]` and the nodes of a grid, row by row `[NODES², 2]`, float64.
+pub(super) struct Plane {
+    pub(super) data: Array2<f64>,
+    pub(super) x: Vec<f64>,
+    pub(super) y: Vec<f64>,
+    pub(super) nodes: Tensor,
 }
 
 /// The first two coordinates of the first points.

@@ -204,7 +204,7 @@ fn trajectory(plan: &Plan, sampler: &Sampler, model: &dyn Model, init: &Tensor, 
 }
 
 /// Refuses an array whose shape after the first axis is not `shape`.
-fn fits(path: &Path, array: &ArrayD<f64>, shape: &[i64]) -> Result<()> {
+pub(super) fn fits(path: &Path, array: &ArrayD<f64>, shape: &[i64]) -> Result<()> {
     let have: Vec<i64> = array.shape().iter().map(|&n| n as i64).collect();
     if have.len() == 1 + shape.len() && have[1..] == *shape && have[0] > 0 {
         return Ok(());

@@ -298,12 +298,12 @@ fn values_that_do_not_fit() {
 #[test]
 fn metrics_that_cannot_be_told_what_they_need() {
     let metrics = "metrics: [sliced_wasserstein, mmd, energy_distance]";
-    says(
-        metrics,
-        "metrics: [mmd, kl]",
+    let without_density = with(metrics, "metrics: [mmd, kl]").replace("noise: 0.05", "noise: 0");
+    assert_eq!(
+        parse(&without_density, &[]).unwrap_err(),
         "moons.yaml:22: compare.metrics[1]: kl needs data with a density in closed form, and two_moons has none; \
-         choose gaussian, gaussian_mixture, eight_gaussians, circles, rings or funnel, with noise in every direction, \
-         or write `{kl: {against: sample}}` to compare with the reference data",
+         choose gaussian, gaussian_mixture, eight_gaussians, two_moons, circles, rings or funnel, with noise in every \
+         direction, or write `{kl: {against: sample}}` to compare with the reference data",
     );
     says(
         metrics,
