@@ -118,7 +118,7 @@ fn overrides_that_cannot_be() {
         (
             "trian.steps=9",
             "unknown key `trian`; did you mean `train`? \
-             allowed: name, description, seed, data, sde, model, train, sample, compare",
+             allowed: name, description, seed, data, sde, model, train, sample, compare, likelihood",
         ),
         (
             "sample=[1",

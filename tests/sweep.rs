@@ -172,7 +172,7 @@ fn sweeps_that_cannot_be() {
     check(
         "sweep: [{seed: 1}, {seed: 2, sede: 3}]",
         "sweep.yaml:7: sweep[1].sede: unknown key `sede`; did you mean `seed`? \
-         allowed: name, description, seed, data, sde, model, train, sample, compare",
+         allowed: name, description, seed, data, sde, model, train, sample, compare, likelihood",
     );
     check(
         "sweep: [{seed: 1, label: a}, {seed: 2, label: a}]",

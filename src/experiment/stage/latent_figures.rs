@@ -28,7 +28,7 @@ pub fn round_trip_figure(encoded: &Encoded, run: &RunDir) -> Result<()> {
         x_label: "evaluations per sample, there and back".into(),
         y_label: "RMS error of the round trip".into(),
         scale: Scale::Log,
-        series: vec![QualitySeries { label: "data → latent → data".into(), points, ..QualitySeries::default() }],
+        series: vec![QualitySeries { label: "data → latent → data".into(), points }],
         ..QualityCurves::default()
     };
     save(&figure, &run.folder("figures")?, "round-trip").map(drop)

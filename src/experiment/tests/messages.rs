@@ -27,7 +27,7 @@ fn unknown_names() {
         "train:",
         "trian:",
         "moons.yaml:8: unknown key `trian`; did you mean `train`? \
-         allowed: name, description, seed, data, sde, model, train, sample, compare",
+         allowed: name, description, seed, data, sde, model, train, sample, compare, likelihood",
     );
     says(
         "solver: heun",

@@ -4,10 +4,11 @@ use super::{TWO_MOONS, parse};
 use crate::experiment::locate::{Step, line};
 use crate::experiment::tree::Tree;
 use crate::experiment::{
-    Classes, CompareSpec, DataSpec, EmpiricalModel, Entry, GridSpec, LearnedModel, MetricSpec, ModelSpec, NetworkSpec,
-    Noise, NoiseLevelSpec, PredictorCorrector, SampleSpec, SdeSpec, SolverSpec, Spec, TimeSpec, TrainSpec,
+    ChainSpec, Classes, CompareSpec, DataSpec, DivergenceSpec, EmpiricalModel, Entry, GridSpec, LearnedModel,
+    LikelihoodSpec, MetricSpec, ModelSpec, NetworkSpec, Noise, NoiseLevelSpec, PredictorCorrector, SampleSpec, SdeSpec,
+    SolverSpec, Spec, TimeSpec, TrainSpec,
 };
-use crate::{data, metric, model, sde, solve, train};
+use crate::{data, likelihood, metric, model, sde, solve, train};
 use proptest::option;
 use proptest::prelude::*;
 
@@ -214,6 +215,28 @@ fn compare() -> impl Strategy<Value = CompareSpec> {
     })
 }
 
+fn likelihood() -> impl Strategy<Value = LikelihoodSpec> {
+    let divergence = prop_oneof![
+        Just(DivergenceSpec::Exact(Default::default())),
+        (1usize..9).prop_map(|probes| DivergenceSpec::Hutchinson(likelihood::Hutchinson {
+            probes,
+            law: likelihood::Probes::Gaussian
+        })),
+        (1usize..9).prop_map(|third| DivergenceSpec::HutchPp(likelihood::HutchPp {
+            products: 3 * third,
+            ..Default::default()
+        })),
+    ];
+    let chain = (1usize..100).prop_map(|steps| ChainSpec { steps, ..Default::default() });
+    let tolerances = prop::collection::vec(1e-9..1e-1, 0..3);
+    (2usize..1000, 1usize..9, option::of(divergence), option::of(chain), tolerances).prop_map(
+        |(count, draws, divergence, chain, tolerances)| {
+            let lift = (count % 2 == 0).then_some(likelihood::Lift::Decoder);
+            LikelihoodSpec { count, draws, lift, divergence, chain, tolerances, ..Default::default() }
+        },
+    )
+}
+
 fn spec() -> impl Strategy<Value = Spec> {
     let words = ("[a-z0-9][a-z0-9_-]{0,12}", option::of(any::<String>()), any::<u64>());
     let class = prop_oneof![".{1,8}".prop_map(data::Class::Name), (0usize..100).prop_map(data::Class::Position)];
@@ -221,8 +244,9 @@ fn spec() -> impl Strategy<Value = Spec> {
     let sample = (solver(), grid(), any::<bool>(), classes).prop_map(|(solver, (grid, steps), denoise, class)| {
         SampleSpec { class, solver, grid, steps: Some(steps), denoise, noise: Noise::Brownian, ..Default::default() }
     });
-    (words, data(), sde(), model(), training(), sample, option::of(compare())).prop_map(
-        |((name, description, seed), data, sde, mut model, train, mut sample, mut compare)| {
+    let measured = (option::of(compare()), option::of(likelihood()));
+    (words, data(), sde(), model(), training(), sample, measured).prop_map(
+        |((name, description, seed), data, sde, mut model, train, mut sample, (mut compare, likelihood))| {
             let mut train = matches!(model, ModelSpec::Learned(_)).then_some(train);
             match &model {
                 ModelSpec::Learned(model) if model.network.is_told_classes() => {
@@ -244,7 +268,7 @@ fn spec() -> impl Strategy<Value = Spec> {
                 }
                 compare = None;
             }
-            Spec { name, description, seed, data, sde, model, train, sample, compare }
+            Spec { name, description, seed, data, sde, model, train, sample, compare, likelihood }
         },
     )
 }
