@@ -106,22 +106,36 @@ impl Figure for ClassShares {
     }
 
     fn draw(&self, canvas: &mut Canvas) {
-        title(canvas, &self.title);
         let plot = self.plot();
-        let Rect { left, top, bottom, .. } = plot.area;
-        self.legend().draw_strip(canvas, (left, top - self.legend().strip_height() - 6.0));
-        for (tick, _) in plot.x_ticks() {
-            let x = plot.place((tick, 0.5)).0;
-            canvas.line((x, top), (x, bottom), &Stroke::solid(GRID, HAIR));
-        }
-        (0..self.rows.len()).for_each(|row| self.draw_row(canvas, &plot, row));
-        if self.rows.is_empty() {
-            canvas.text(&Label::new("no classes to show", LABEL).align(Align::Middle).centred(), plot.area.middle());
-        }
-        canvas.line((left, top), (left, bottom), &Stroke::solid(AXIS, HAIR));
-        let below = Furniture { x_label: &self.x_label, y_label: "", boxed: false, x_ticks: true, y_ticks: false };
-        plot.draw_axes(canvas, &below);
+        let words = (self.title.as_str(), self.x_label.as_str());
+        draw_rows(canvas, words, (&plot, &self.legend()), self.rows.len(), |canvas, row| {
+            self.draw_row(canvas, &plot, row);
+        });
     }
+}
+
+/// A plot with a row for each class: the title, the legend above it, lines at the ticks, the rows by their numbers, and the
+/// axis below, with its label.
+pub(super) fn draw_rows(
+    canvas: &mut Canvas,
+    (heading, x_label): (&str, &str),
+    (plot, legend): (&Plot, &Legend),
+    rows: usize,
+    draw_row: impl Fn(&mut Canvas, usize),
+) {
+    title(canvas, heading);
+    let Rect { left, top, bottom, .. } = plot.area;
+    legend.draw_strip(canvas, (left, top - legend.strip_height() - 6.0));
+    for (tick, _) in plot.x_ticks() {
+        let x = plot.place((tick, 0.5)).0;
+        canvas.line((x, top), (x, bottom), &Stroke::solid(GRID, HAIR));
+    }
+    (0..rows).for_each(|row| draw_row(canvas, row));
+    if rows == 0 {
+        canvas.text(&Label::new("no classes to show", LABEL).align(Align::Middle).centred(), plot.area.middle());
+    }
+    canvas.line((left, top), (left, bottom), &Stroke::solid(AXIS, HAIR));
+    plot.draw_axes(canvas, &Furniture { x_label, y_label: "", boxed: false, x_ticks: true, y_ticks: false });
 }
 
 #[cfg(test)]

@@ -3,12 +3,11 @@
 use super::axis::{Axis, Scale, extent, quantile};
 use super::bins::sorted;
 use super::canvas::{Align, Canvas, Label, Rect, Stroke};
-use super::class_shares::{AXIS_WIDTH, BELOW, NAMES};
+use super::class_shares::{AXIS_WIDTH, BELOW, NAMES, draw_rows};
 use super::figure::Figure;
 use super::font::Face;
-use super::panels::title;
-use super::plot::{Furniture, Legend, Plot, Sample, TICK_FACE, nothing};
-use super::theme::{AXIS, GRID, HAIR, INK, LABEL, LINE, MARGIN, NOTE, PALETTE, Style, fade, style};
+use super::plot::{Legend, Plot, Sample, TICK_FACE, nothing};
+use super::theme::{AXIS, HAIR, INK, LINE, MARGIN, NOTE, PALETTE, Style, fade, style};
 use crate::statistics::mean;
 use plotters::prelude::RGBAColor;
 
@@ -164,21 +163,11 @@ impl Figure for Spreads {
     }
 
     fn draw(&self, canvas: &mut Canvas) {
-        title(canvas, &self.title);
         let plot = self.plot();
-        let Rect { left, top, bottom, .. } = plot.area;
-        self.legend().draw_strip(canvas, (left, top - self.legend().strip_height() - 6.0));
-        for (tick, _) in plot.x_ticks() {
-            let x = plot.place((tick, 0.5)).0;
-            canvas.line((x, top), (x, bottom), &Stroke::solid(GRID, HAIR));
-        }
-        (0..self.rows.len()).for_each(|row| self.draw_row(canvas, &plot, row));
-        if self.rows.is_empty() {
-            canvas.text(&Label::new("no classes to show", LABEL).align(Align::Middle).centred(), plot.area.middle());
-        }
-        canvas.line((left, top), (left, bottom), &Stroke::solid(AXIS, HAIR));
-        let below = Furniture { x_label: &self.x_label, y_label: "", boxed: false, x_ticks: true, y_ticks: false };
-        plot.draw_axes(canvas, &below);
+        let words = (self.title.as_str(), self.x_label.as_str());
+        draw_rows(canvas, words, (&plot, &self.legend()), self.rows.len(), |canvas, row| {
+            self.draw_row(canvas, &plot, row);
+        });
     }
 }
 

@@ -1,6 +1,7 @@
 //! The denoising loss of each noise level.
 
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 use super::time::{log_ratios, time_of_log_ratio};
@@ -32,7 +33,7 @@ pub struct Level {
 }
 
 /// A mean over examples and its standard error.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Mean {
     /// The mean.
     pub value: f64,
@@ -47,6 +48,11 @@ impl Mean {
         let value = values.iter().sum::<f64>() / n;
         let variance = values.iter().map(|v| (v - value).powi(2)).sum::<f64>() / (n - 1.0);
         Mean { value, standard_error: (variance / n).sqrt() }
+    }
+
+    /// Of so many times these values, which may be a negative number.
+    pub fn times(self, factor: f64) -> Self {
+        Mean { value: self.value * factor, standard_error: self.standard_error * factor.abs() }
     }
 }
 

@@ -5,7 +5,7 @@ use tch::{Kind, Tensor};
 
 use super::prepare::MOST_PIXELS;
 use super::{scale, sides};
-use crate::data::{Dataset, Scale};
+use crate::data::{Bins, Dataset, Scale};
 use crate::error::{Fault, Settings, between};
 use crate::rng::Stream;
 
@@ -70,6 +70,13 @@ pub struct Shape {
     about: String,
 }
 
+impl Shape {
+    /// From [black, 1] to [−1, 1], where the scale of all images is: the factor about white.
+    fn stretch(&self) -> f64 {
+        2.0 / (1.0 - self.black)
+    }
+}
+
 impl Dataset for Shape {
     fn shape(&self) -> Vec<i64> {
         self.shape.map(|n| n as i64).to_vec()
@@ -84,14 +91,18 @@ impl Dataset for Shape {
     }
 
     fn restore(&self, x: &Tensor) -> Tensor {
-        // From [black, 1] to [−1, 1], where the scale of all images is.
-        let scale = 2.0 / (1.0 - self.black);
-        scale::restored(&((x.to_kind(Kind::Float) - 1.0) * scale + 1.0))
+        scale::restored(&((x.to_kind(Kind::Float) - 1.0) * self.stretch() + 1.0))
     }
 
     fn scale(&self) -> Result<Scale, Fault> {
-        let problem = "there are no examples whose values were bins";
-        Err(Fault::new("", problem, "name the data, such as `data: cifar10`"))
+        let usual = scale::scale(self.shape.iter().product());
+        let bins = usual.bins.map(|bins| Bins { width: bins.width / self.stretch(), range: (self.black, 1.0) });
+        let log_volume = usual.log_volume + self.shape.iter().product::<usize>() as f64 * self.stretch().ln();
+        Ok(Scale { log_volume, bins })
+    }
+
+    fn admit(&self, v: &Tensor) -> Result<Tensor, Fault> {
+        Ok((scale::admitted(v)? - 1.0) / self.stretch() + 1.0)
     }
 
     fn classes(&self) -> &[String] {
@@ -116,6 +127,22 @@ mod tests {
         };
         assert_eq!(bytes(-1.0), [0, 0, 128, 191, 255, 255]);
         assert_eq!(bytes(0.0), [0, 0, 0, 128, 255, 255]);
+    }
+
+    /// Bytes are admitted as what they are restored from, a bin apart, and stretch volumes accordingly.
+    #[test]
+    fn bytes_are_bins_on_either_scale() {
+        let all = Tensor::arange(256, (Kind::Double, tch::Device::Cpu));
+        for black in [-1.0, 0.0] {
+            let shape = ImageShape { channels: 1, height: 2, width: 1, black, ..ImageShape::default() }.build();
+            let x = shape.admit(&all).expect("bytes");
+            assert_eq!(shape.restore(&x).to_kind(Kind::Double), all);
+            let Scale { log_volume, bins } = shape.scale().expect("a scale");
+            let Bins { width, range } = bins.expect("bytes are discrete");
+            assert!((x.double_value(&[7]) - x.double_value(&[6]) - width).abs() < 1e-12);
+            assert!((x.double_value(&[0]) - range.0).abs() < 1e-12 && (x.double_value(&[255]) - range.1).abs() < 1e-12);
+            assert!((log_volume + 2.0 * width.ln()).abs() < 1e-12, "two numbers of one bin each have the volume 1");
+        }
     }
 
     #[test]

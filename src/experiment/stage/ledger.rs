@@ -11,6 +11,7 @@ use crate::file::write_whole;
 use crate::report::{Table, plus_minus};
 use crate::statistics::mean;
 use crate::tensor;
+use crate::train::Mean;
 
 /// The files.
 pub(super) const LEDGER: &str = "likelihood.csv";
@@ -75,22 +76,6 @@ impl Ledger {
     }
 }
 
-/// A mean over samples and its standard error.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Mean {
-    /// The mean.
-    pub value: f64,
-    /// Its standard error.
-    pub standard_error: f64,
-}
-
-impl Mean {
-    fn of(values: &[f64], factor: f64) -> Self {
-        let (value, standard_error) = mean(values);
-        Mean { value: value * factor, standard_error: standard_error * factor.abs() }
-    }
-}
-
 /// A part of the whole.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Term {
@@ -138,7 +123,7 @@ impl Likelihood {
         let to_bits = -1.0 / (ledger.dim as f64 * std::f64::consts::LN_2);
         let log_p = ledger.get("log_p").expect("a likelihood");
         let term = |name: &str, factor: f64| {
-            ledger.get(name).map(|values| Term { name: name.to_owned(), bits_per_dim: Mean::of(values, factor) })
+            ledger.get(name).map(|values| Term { name: name.to_owned(), bits_per_dim: Mean::of(values).times(factor) })
         };
         let known = ledger.get("known");
         let gaps = known.map(|known| known.iter().zip(log_p).map(|(known, model)| known - model).collect::<Vec<_>>());
@@ -150,13 +135,13 @@ impl Likelihood {
             about,
             count: ledger.count,
             dimensions: ledger.dim,
-            log_p: Mean::of(log_p, 1.0),
-            bits_per_dim: Mean::of(log_p, to_bits),
+            log_p: Mean::of(log_p),
+            bits_per_dim: Mean::of(log_p).times(to_bits),
             terms: ledger.terms.iter().filter_map(|name| term(name, to_bits)).collect(),
             probe_error: ledger.get("probe_error").map(of_probes),
             chain: chain.iter().filter_map(|name| term(name, -to_bits)).collect(),
-            known: known.map(|known| Mean::of(known, to_bits)),
-            excess: gaps.map(|gaps| Mean::of(&gaps, 1.0)),
+            known: known.map(|known| Mean::of(known).times(to_bits)),
+            excess: gaps.map(|gaps| Mean::of(&gaps)),
             nfe: ledger.nfe,
             seconds: ledger.seconds,
         }

@@ -17,6 +17,7 @@ use crate::report::{
 use crate::score::Model;
 use crate::solve::{Dopri5, NoiseSource, Sampler, Schedule, Tolerance};
 use crate::tensor;
+use crate::train::Mean;
 
 /// Nodes along an axis of the map, and how far it reaches beyond the data.
 const NODES: usize = 96;
@@ -52,7 +53,7 @@ impl Drawer<'_> {
             values,
             mean: Some(mean),
         };
-        let mean = |mean: super::ledger::Mean| (mean.value, mean.standard_error);
+        let mean = |mean: Mean| (mean.value, mean.standard_error);
         let mut sets = vec![set("model", Ledger::read(run, "bits_per_dim"), mean(likelihood.bits_per_dim))];
         if let Some(known) = likelihood.known {
             let to_bits = -1.0 / (likelihood.dimensions as f64 * std::f64::consts::LN_2);

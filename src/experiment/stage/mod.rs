@@ -28,7 +28,7 @@ pub use features::{TrainedFeatures, check_features, features, features_folder};
 pub use findings::Findings;
 pub use latent::{Encoded, RoundTrip, decode, encode, interpolate};
 pub use latent_figures::{interpolation_figure, round_trip_figure};
-pub use ledger::{Likelihood, Mean, Term};
+pub use ledger::{Likelihood, Term};
 pub use likelihood::{Observed, likelihood};
 pub use likelihood_figures::likelihood_figures;
 pub use overview::{Heading, Member, Overview};
