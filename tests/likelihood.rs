@@ -8,7 +8,7 @@ use std::sync::Arc;
 use common::{DOUBLE, Process, log_snr, processes};
 use ornstein::data::Scale;
 use ornstein::likelihood::{
-    Chain, Divergence, ExactTrace, HutchPp, Hutchinson, Lift, LogDensity, Probes, encode, log_density,
+    Augmented, Chain, Divergence, ExactTrace, HutchPp, Hutchinson, Lift, LogDensity, Probes, encode, log_density,
 };
 use ornstein::rng::{Purpose, Stream};
 use ornstein::score::Denoiser;
@@ -188,6 +188,23 @@ fn the_way_back_is_the_inverse() {
         let latent = encode((&exact, &sde), &x, controlled(&*sde, 1e-8, 32), &workers, &|_| Ok(())).unwrap().x;
         let back = controlled(&*sde, 1e-8, 32).run(&exact, &latent, &workers, &|_| Ok(())).unwrap().x;
         assert!(largest(&(back - &x)) < 1e-6, "{name}");
+    }
+}
+
+/// ln p of samples as they are drawn, from the prior down, is that of going up from them.
+#[test]
+fn densities_are_the_same_on_both_ways() {
+    let (_, law) = laws().swap_remove(3);
+    for Process { name, sde } in processes() {
+        let exact = Exact::new(&law, sde.clone(), DOUBLE);
+        let up = solve(&exact, &sde, &at_start(&law, &*sde, 16), ExactTrace {}, controlled(&*sde, 1e-8, 16));
+        let part = Box::new(Exact::new(&law, sde.clone(), DOUBLE));
+        let down = Augmented::new(part, &[16], Arc::new(ExactTrace {}), (0, 0, 16), 16);
+        let states = down.states(&up.latent);
+        let run = controlled(&*sde, 1e-8, 16).run(&down, &states, &Workers::new(1).unwrap(), &|_| Ok(())).unwrap();
+        let (_, change) = down.split(&run.x);
+        let gap = largest(&(&up.prior + change.squeeze_dim(1) - up.total()));
+        assert!(gap < 1e-5, "{name}: {gap:e}");
     }
 }
 
