@@ -124,6 +124,15 @@ impl Plan {
         self.data().law().map(|law| Exact::new(law, self.sde.clone(), (kind, self.compute.device)))
     }
 
+    /// A model of this experiment on `count` states in the finest kind: a closed form is computed in it too, and a network
+    /// casts inside itself.
+    pub fn finest(&self, model: &dyn Model, count: i64) -> Box<dyn Model> {
+        match self.exact_in(tensor::finest(self.compute.device)) {
+            Some(exact) if self.spec.model == ModelSpec::Exact => Box::new(exact),
+            _ => model.part(0, count),
+        }
+    }
+
     /// The model that needs no training: the exact denoiser of the data, or of points of them; none for a network.
     pub fn untrained(&self) -> Option<Box<dyn Model>> {
         match &self.spec.model {

@@ -10,9 +10,9 @@ use super::likelihood::Observed;
 use super::sample::{fits, read_npy, write_npy};
 use super::tick;
 use crate::error::{Error, Result};
+use crate::experiment::Plan;
 use crate::experiment::likelihood_spec::LikelihoodSpec;
 use crate::experiment::observer::Observer;
-use crate::experiment::{ModelSpec, Plan};
 use crate::likelihood::encode as upwards;
 use crate::score::Model;
 use crate::statistics::Normality;
@@ -59,10 +59,7 @@ impl<'a> Way<'a> {
         count: usize,
         observer: &'a dyn Observer,
     ) -> Self {
-        let kind = tensor::finest(plan.compute.device);
-        let exact = plan.exact_in(kind).filter(|_| plan.spec.model == ModelSpec::Exact);
-        let model = exact.as_ref().map_or(model, |exact| exact as &dyn Model).part(0, count as i64);
-        Way { plan, spec, model, observer }
+        Way { plan, spec, model: plan.finest(model, count as i64), observer }
     }
 
     /// The latents of data x₀ `[N, …]`, and the evaluations for each.

@@ -18,6 +18,11 @@ pub(super) const LEDGER: &str = "likelihood.csv";
 const SUMMARY: &str = "likelihood.json";
 pub(super) const TOLERANCES: &str = "likelihood-tolerances.csv";
 
+/// Bits for each of `dim` dimensions in one nat of ln p, which counts against them.
+pub(super) fn to_bits(dim: usize) -> f64 {
+    -1.0 / (dim as f64 * std::f64::consts::LN_2)
+}
+
 /// Numbers of each sample, by name, in nats.
 #[derive(Debug)]
 pub(super) struct Ledger {
@@ -55,13 +60,12 @@ impl Ledger {
 
     /// Writes a line for each sample, with the bits per dimension beside ln p.
     pub(super) fn write(&self, run: &RunDir) -> Result<()> {
-        let bits = |log_p: f64| -log_p / (self.dim as f64 * std::f64::consts::LN_2);
         let names: Vec<&str> = self.columns.iter().map(|(name, _)| name.as_str()).collect();
         let mut text = format!("sample,bits_per_dim,{}\n", names.join(","));
         let log_p = self.get("log_p").expect("a likelihood");
         for (i, &log_p) in log_p.iter().enumerate() {
             let values: Vec<String> = self.columns.iter().map(|(_, values)| values[i].to_string()).collect();
-            text += &format!("{i},{},{}\n", bits(log_p), values.join(","));
+            text += &format!("{i},{},{}\n", log_p * to_bits(self.dim), values.join(","));
         }
         write_whole(&run.file(LEDGER), text.as_bytes())
     }
@@ -120,7 +124,7 @@ pub struct Likelihood {
 
 impl Likelihood {
     pub(super) fn new(about: String, ledger: &Ledger) -> Self {
-        let to_bits = -1.0 / (ledger.dim as f64 * std::f64::consts::LN_2);
+        let to_bits = to_bits(ledger.dim);
         let log_p = ledger.get("log_p").expect("a likelihood");
         let term = |name: &str, factor: f64| {
             ledger.get(name).map(|values| Term { name: name.to_owned(), bits_per_dim: Mean::of(values).times(factor) })
@@ -238,7 +242,7 @@ impl Tolerances {
 
     /// ln p `[N]` at a tolerance.
     pub(super) fn put(&mut self, tolerance: f64, nfe: f64, log_p: &Tensor) {
-        let bits = -1.0 / (self.dim as f64 * std::f64::consts::LN_2);
+        let bits = to_bits(self.dim);
         self.runs.push((tolerance, nfe, tensor::to_array(log_p).into_iter().map(|v| v * bits).collect()));
     }
 

@@ -12,12 +12,12 @@ use crate::error::{Error, Fault, Result};
 use crate::experiment::choices::DivergenceSpec;
 use crate::experiment::likelihood_spec::{ChainSpec, LikelihoodSpec};
 use crate::experiment::observer::Observer;
-use crate::experiment::{ModelSpec, Plan, RunDir};
-use crate::likelihood::{Chain, Divergence, ExactTrace, Hutchinson, Lift, Lifted, LogDensity, log_density};
+use crate::experiment::{Choice, Plan, RunDir};
+use crate::likelihood::{Chain, Divergence, Lift, Lifted, LogDensity, log_density};
 use crate::model::Condition;
 use crate::rng::{Purpose, Stream};
 use crate::score::{Model, parts};
-use crate::solve::{NoiseSource, Sampler, Schedule, Tolerance};
+use crate::solve::{NoiseSource, Sampler, Tolerance};
 use crate::tensor;
 
 /// In so many dimensions the divergence is taken exactly where nothing is asked for.
@@ -114,20 +114,14 @@ impl Plan {
 impl LikelihoodSpec {
     /// The flow, as `count` samples would follow it, under the tolerance of its solver or another one, or on its grid.
     pub(super) fn sampler(&self, plan: &Plan, count: usize, tolerance: Option<f64>) -> Sampler {
-        let (solver, sde) = (self.solver.chosen(), &*plan.sde);
-        let span = sde.span();
-        let own = tolerance.map(|tolerance| Tolerance { rtol: tolerance, atol: tolerance });
-        let schedule = match own.or(solver.tolerance()) {
-            Some(tolerance) => Schedule::Adaptive { tolerance, between: (span.t_max, span.t_min), finish: None },
-            None => {
-                let times = self.grid.times(sde, self.steps).expect("the experiment was checked");
-                Schedule::Times(solver.times(sde, times))
-            }
-        };
+        let choice = Choice { solver: &self.solver, grid: &self.grid, denoise: false };
+        let own = plan.sampler(&choice, self.steps, plan.spec.seed).expect("the experiment was checked");
+        let controlled =
+            |tolerance| own.schedule.controlled(&*plan.sde, Tolerance { rtol: tolerance, atol: tolerance });
+        let schedule = tolerance.map_or(own.schedule.clone(), controlled);
         // Several parts for each thread, so that one sees how the work goes on.
         let chunk = count.div_ceil(4 * plan.compute.workers.count()).clamp(1, plan.grain() as usize);
-        let method = solver.method(self.steps);
-        Sampler { method, schedule, noise: NoiseSource::Fresh, seed: plan.spec.seed, chunk }
+        Sampler { schedule, noise: NoiseSource::Fresh, chunk, ..own }
     }
 }
 
@@ -139,6 +133,8 @@ struct Work<'a> {
     x0: Tensor,
     scale: Scale,
     lift: Lift,
+    /// The name of the way in which the divergence is taken.
+    way: &'static str,
     divergence: Arc<dyn Divergence>,
     observer: &'a dyn Observer,
 }
@@ -158,15 +154,12 @@ pub fn likelihood(
     let (lift, scale) = plan.lift(spec).map_err(|fault| Error::argument(fault.key, fault.problem, fault.remedy))?;
     let x0 = observed.states(plan);
     let dim: i64 = plan.data().shape().iter().product();
-    let divergence = match &spec.divergence {
-        Some(divergence) => divergence.build(),
-        None if dim <= FEW => Arc::new(ExactTrace {}),
-        None => Arc::new(Hutchinson::default()),
-    };
-    // A closed form is computed in the precision of the states.
-    let exact = plan.exact_in(x0.kind()).filter(|_| plan.spec.model == ModelSpec::Exact);
-    let model = exact.as_ref().map_or(model, |exact| exact as &dyn Model);
-    let work = Work { plan, spec, x0, scale, lift, divergence, observer };
+    let way = spec.divergence.clone().unwrap_or(match dim {
+        ..=FEW => DivergenceSpec::Exact(Default::default()),
+        _ => DivergenceSpec::Hutchinson(Default::default()),
+    });
+    let model = &*plan.finest(model, x0.size()[0]);
+    let work = Work { plan, spec, x0, scale, lift, way: way.name(), divergence: way.build(), observer };
     let mut ledger = work.ledger(model, observed)?;
     if let Some(chain) = &spec.chain {
         work.chain(model, chain, &mut ledger)?;
@@ -302,11 +295,6 @@ impl Work<'_> {
     fn about(&self) -> String {
         let k = self.plan.sde.kernel(self.plan.sde.span().t_min);
         let solver = self.spec.solver.name();
-        let divergence = match &self.spec.divergence {
-            Some(divergence) => divergence.name(),
-            None if self.x0.numel() / self.count() <= FEW as usize => DivergenceSpec::NAMES[0],
-            None => DivergenceSpec::NAMES[1],
-        };
         let lift = match self.lift {
             Lift::Density => "the density of data with noise of the standard deviation κ₀",
             Lift::Uniform => "a bound on the probability of the discrete data, by uniform dequantisation",
@@ -315,6 +303,6 @@ impl Work<'_> {
             }
             Lift::Decoder => "a bound for data that the decoder at κ₀ makes of states",
         };
-        format!("{lift}; κ₀ = {:.2e}, {solver}, divergence {divergence}", k.ratio())
+        format!("{lift}; κ₀ = {:.2e}, {solver}, divergence {}", k.ratio(), self.way)
     }
 }

@@ -5,17 +5,16 @@ use std::sync::Arc;
 use ndarray::Array2;
 use tch::Tensor;
 
-use super::ledger::{Ledger, Likelihood, Tolerances};
+use super::ledger::{AtTolerance, Ledger, Likelihood, Tolerances, to_bits};
 use super::report::{Drawer, Plane, first_two};
 use crate::error::Result;
-use crate::experiment::{ModelSpec, Plan, RunDir};
+use crate::experiment::{LikelihoodSpec, Plan, RunDir};
 use crate::likelihood::{Divergence, ExactTrace, log_density};
 use crate::report::{
     Block, DensityMap, DensityPanel, Histogram, HistogramSet, SpreadRow, Spreads, ToleranceCurves, TolerancePoint,
     ToleranceSeries, number,
 };
 use crate::score::Model;
-use crate::solve::{Dopri5, NoiseSource, Sampler, Schedule, Tolerance};
 use crate::tensor;
 use crate::train::Mean;
 
@@ -24,7 +23,7 @@ const NODES: usize = 96;
 const MARGIN: f64 = 0.15;
 
 /// The tolerance of the map.
-const TOLERANCE: Tolerance = Tolerance { rtol: 1e-4, atol: 1e-4 };
+const TOLERANCE: f64 = 1e-4;
 
 /// Draws the figures of the likelihood of a run into `figures/`.
 ///
@@ -56,8 +55,7 @@ impl Drawer<'_> {
         let mean = |mean: Mean| (mean.value, mean.standard_error);
         let mut sets = vec![set("model", Ledger::read(run, "bits_per_dim"), mean(likelihood.bits_per_dim))];
         if let Some(known) = likelihood.known {
-            let to_bits = -1.0 / (likelihood.dimensions as f64 * std::f64::consts::LN_2);
-            let values = Ledger::read(run, "known").into_iter().map(|v| v * to_bits).collect();
+            let values = Ledger::read(run, "known").into_iter().map(|v| v * to_bits(likelihood.dimensions)).collect();
             sets.push(set("law of the data", values, mean(known)));
         }
         let figure = Histogram { x_label: "bits per dimension".into(), sets, ..Histogram::default() };
@@ -85,16 +83,9 @@ impl Drawer<'_> {
     fn density_map(&self) -> Result<Option<Block>> {
         let Some(Plane { data, x, y, nodes }) = self.plane(NODES, MARGIN) else { return Ok(None) };
         let sde = &self.plan.sde;
-        let (span, k) = (sde.span(), sde.kernel(sde.span().t_min));
-        let exact = self.plan.exact_in(nodes.kind()).filter(|_| self.plan.spec.model == ModelSpec::Exact);
-        let model = exact.as_ref().map_or(self.model, |exact| exact as &dyn Model);
-        let sampler = Sampler {
-            method: Dopri5::default().into(),
-            schedule: Schedule::Adaptive { tolerance: TOLERANCE, between: (span.t_max, span.t_min), finish: None },
-            noise: NoiseSource::Fresh,
-            seed: self.plan.spec.seed,
-            chunk: self.plan.grain() as usize,
-        };
+        let (k, count) = (sde.kernel(sde.span().t_min), nodes.size()[0]);
+        let model = &*self.plan.finest(self.model, count);
+        let sampler = LikelihoodSpec::default().sampler(self.plan, count as usize, Some(TOLERANCE));
         let divergence: Arc<dyn Divergence> = Arc::new(ExactTrace {});
         let workers = &self.plan.compute.workers;
         let found = log_density((model, sde), (&(&nodes * k.alpha), 0), &divergence, sampler, workers, &|_| Ok(()))?;
@@ -123,7 +114,7 @@ impl Drawer<'_> {
         if found.is_empty() {
             return Ok(None);
         }
-        let point = |at: &super::ledger::AtTolerance| TolerancePoint {
+        let point = |at: &AtTolerance| TolerancePoint {
             tolerance: at.tolerance,
             nfe: at.nfe,
             value: at.bits,
