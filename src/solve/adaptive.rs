@@ -12,6 +12,9 @@ use crate::tensor::per_sample;
 /// More tries than any sensible tolerance needs.
 const MOST_TRIES: usize = 100_000;
 
+/// The most by which κ grows in the first step from data to noise, by e to the power of it.
+const FIRST: f64 = 0.2;
+
 /// The reverse process under error control: an iterator over rounds, in each of which every sample that is not at its end
 /// tries one step.
 ///
@@ -106,7 +109,11 @@ impl<'a> AdaptiveIntegrator<'a> {
         x: Tensor,
     ) -> Self {
         let (sde, variable) = (denoiser.sde(), pair.variable());
-        let s = variable.advance(sde, t_max, pair.first(variable.length(sde, t_max, t_min))).max(t_min);
+        // Where noise grows, what is finest comes first, and a step that leaps over it does not see it.
+        let rate = sde.lambda_rate(t_max);
+        let most = if rate > 0.0 { FIRST / rate } else { f64::INFINITY };
+        let first = pair.first(variable.length(sde, t_max, t_min)).min(most);
+        let s = variable.advance(sde, t_max, first).max(t_min);
         let start = |sample| Traveller { sample, t: t_max, s, tries: 0, again: false, evaluated: false };
         let on_the_way = (0..x.size()[0] as usize).map(start).collect();
         let (low, x0, ends) = (x.shallow_clone(), x.zeros_like(), Ends { x: x.zeros_like(), unevaluated: Vec::new() });
