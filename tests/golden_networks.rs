@@ -38,7 +38,7 @@ fn transformer(case: &Value) -> (Box<dyn Network>, Parameters, Tensor, Condition
     let config: Dit = settings(case["config"].clone());
     let (image, augmentations) = (number("told"), number("augmentations"));
     let classes = config.num_classes.unwrap_or(0);
-    let interface = Interface { shape: shape.clone(), classes, augmentations, image };
+    let interface = Interface { shape: shape.clone(), classes, augmentations, image, features: 0 };
     let mut builder = Builder::new(0, Device::Cpu);
     let network = config.build(&interface, &mut builder).expect("a network for these images");
     let (channels, told) = (shape[0], image as i64);

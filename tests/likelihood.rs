@@ -8,12 +8,13 @@ use std::sync::Arc;
 use common::{DOUBLE, Process, log_snr, processes};
 use ornstein::data::Scale;
 use ornstein::likelihood::{
-    Augmented, Chain, Divergence, ExactTrace, HutchPp, Hutchinson, Lift, LogDensity, Probes, encode, log_density,
+    Augmented, Bound, Chain, Continuous, Divergence, ExactTrace, HutchPp, Hutchinson, Lift, LogDensity, Probes,
+    bound_terms, encode, log_density,
 };
 use ornstein::rng::{Purpose, Stream};
 use ornstein::score::Denoiser;
 use ornstein::score::exact::{Exact, Law};
-use ornstein::sde::Sde;
+use ornstein::sde::{Edm, Sde};
 use ornstein::solve::{Dopri5, Method, NoiseSource, Recipe, Rk4, Sampler, Schedule, Tolerance, Variance};
 use ornstein::statistics::mean;
 use ornstein::tensor::{normals, to_array};
@@ -191,6 +192,24 @@ fn the_way_back_is_the_inverse() {
     }
 }
 
+/// Data on a lattice that is finer than the first thousandth of the way: loose tolerances are loose, and no more.
+#[test]
+fn the_first_step_sees_what_is_fine() {
+    let sde: Arc<dyn Sde> = Arc::new(Edm::default());
+    let narrow = vec![vec![1e-6, 0.0], vec![0.0, 1e-6]];
+    let means: Vec<Vec<f64>> = (0..9).map(|i| vec![0.01 * f64::from(i % 3), 0.01 * f64::from(i / 3)]).collect();
+    let law = Law::mixture(&[1.0 / 9.0; 9], &means, &vec![narrow; 9]).unwrap();
+    let exact = Exact::new(&law, sde.clone(), DOUBLE);
+    let x = at_start(&law, &*sde, 64);
+    let wanted = exact.log_density(&x, sde.span().t_min);
+    for tolerance in [1e-2, 1e-3, 1e-4] {
+        let found = solve(&exact, &sde, &x, ExactTrace {}, controlled(&*sde, tolerance, 64));
+        let error = largest(&(from_exact_end(&found, &exact, &*sde) - &wanted)) / 2.0;
+        println!("tolerance {tolerance:e}: {error:.1e} nats a dimension, {:.0} evaluations", found.run.nfe);
+        assert!(error < 30.0 * tolerance, "{tolerance:e}: {error:e}");
+    }
+}
+
 /// ln p of samples as they are drawn, from the prior down, is that of going up from them.
 #[test]
 fn densities_are_the_same_on_both_ways() {
@@ -209,21 +228,21 @@ fn densities_are_the_same_on_both_ways() {
 }
 
 /// The bound of the chain is above −ln p, and closes in on it as steps are added: for the exact denoiser nothing is left in
-/// the limit, with either variance.
+/// the limit, with either variance, and nothing in continuous time.
 #[test]
-fn the_chain_bounds_the_likelihood_and_closes_in() {
+fn bounds_close_in_on_the_likelihood() {
     for Process { name, sde } in processes() {
         let (_, law) = laws().swap_remove(1);
         let exact = Exact::new(&law, sde.clone(), DOUBLE);
         let x0 = law.draw(Stream::new(2, Purpose::Data), 0, 512);
         let wanted = -law.log_density(&x0).unwrap();
         let workers = Workers::new(2).unwrap();
-        let gap = |steps: usize, variance: Variance| {
-            let chain = Chain { times: log_snr(&*sde, steps), variance };
-            let stream = Stream::new(3, Purpose::Lift);
-            let terms = chain.terms(&exact, (&x0, &Scale::UNIT), stream, 128, &workers, &|_| Ok(())).unwrap();
+        let gap_of = |bound: &dyn Bound| {
+            let draws = (Stream::new(3, Purpose::Lift), 128);
+            let terms = bound_terms(bound, &exact, (&x0, &Scale::UNIT), draws, &workers, &|_| Ok(())).unwrap();
             mean(&numbers(&(terms.total() - &wanted)))
         };
+        let gap = |steps: usize, variance: Variance| gap_of(&Chain { times: log_snr(&*sde, steps), variance });
         for variance in [Variance::Posterior, Variance::Forward] {
             let gaps = [10, 100, 1000].map(|steps| gap(steps, variance));
             println!(
@@ -234,6 +253,13 @@ fn the_chain_bounds_the_likelihood_and_closes_in() {
             // What is left falls as 1/N, down to the prior's distance from p_T.
             let most = 0.15 * gaps[1].0 + 0.05 + 3.0 * gaps[2].1;
             assert!(gaps[2].0 > -3.0 * gaps[2].1 && gaps[2].0 < most, "{name}: {gaps:?}");
+        }
+        // Random times have no gap but the prior's, whatever their number.
+        for draws in [1, 10, 100] {
+            let between = (sde.span().t_max, sde.span().t_min);
+            let (gap, error) = gap_of(&Continuous { between, draws, stream: Stream::new(4, Purpose::Time) });
+            println!("{name}, continuous, {draws} draws: gap {gap:.3} ± {error:.3}");
+            assert!(gap > -3.0 * error && gap < 0.05 + 3.0 * error, "{name}, {draws} draws: {gap} ± {error}");
         }
     }
 }

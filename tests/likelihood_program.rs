@@ -38,7 +38,7 @@ fn the_likelihood_of_given_data_is_the_known_one() {
     let place = Place::new();
     let x = ArrayD::from_shape_vec(vec![3, 2], vec![0.5, -1.0, 1.5, -0.5, -0.7, -2.0]).unwrap();
     place.write_npy("x.npy", &x);
-    let settings = "likelihood={tolerances: [1.0e-2, 1.0e-7], chain: {steps: 5}, draws: 2, lift: decoder}";
+    let settings = "likelihood={tolerances: [1.0e-2, 1.0e-7], bound: {chain: {steps: 5}}, draws: 2, lift: decoder}";
     let arguments = ["likelihood", "exact.yaml", "--input", "x.npy", "--out", "run", "--json", "--set", settings];
     let found = place.run(&arguments).ok().json();
     let column = columns(place.text("run/likelihood.csv"));
@@ -53,9 +53,9 @@ fn the_likelihood_of_given_data_is_the_known_one() {
         let terms = ["prior", "divergence", "decoder", "entropy", "units", "importance"];
         let sum: f64 = terms.iter().map(|term| column(term)[i]).sum();
         assert!((sum - log_p[i]).abs() < 1e-9, "the terms add up: {sum} and {}", log_p[i]);
-        let parts = ["chain_prior", "chain_diffusion", "chain_reconstruction"];
+        let parts = ["bound_prior", "bound_diffusion", "bound_reconstruction"];
         let sum: f64 = parts.iter().map(|term| column(term)[i]).sum();
-        assert!((sum - column("chain")[i]).abs() < 1e-9 && sum > -wanted, "the chain is a bound: {sum}");
+        assert!((sum - column("bound")[i]).abs() < 1e-9 && sum > -wanted, "the chain is a bound: {sum}");
     }
     let summary = &found["likelihood"];
     assert_eq!((summary["count"].as_u64(), summary["dimensions"].as_u64()), (Some(3), Some(2)));
@@ -142,6 +142,39 @@ fn latents_go_there_and_back() {
     assert!(place.path("between/figures/interpolation.svg").is_file());
 }
 
+/// The flow of a network is its own inverse as far as the tolerance says.
+#[test]
+fn a_trained_model_goes_there_and_back() {
+    let place = Place::new();
+    place.write(
+        "toy.yaml",
+        "name: toy\ndata: two_moons\nsde: vp\nmodel: {network: {mlp: {width: 64, depth: 3}}}\n\
+         train: {steps: 600, batch: 256, optimizer: {adamw: {lr: 3.0e-3}}, ema: {half_life: 50}, validate: ~}\n\
+         sample: {count: 64, solver: dpmpp_2m, grid: karras, steps: 5}\n\
+         likelihood: {count: 64, solver: {bosh3: {rtol: 1.0e-6, atol: 1.0e-6}}, bound: continuous}\n",
+    );
+    place.run(&["train", "toy.yaml", "--out", "run", "-q"]).ok();
+    let found = place.run(&["encode", "run", "--json"]).ok().json();
+    let trip = found["encode"]["round_trips"][0]["rms"].as_f64().unwrap();
+    println!("there and back at the tolerance 1e-6: RMS error {trip:.1e}");
+    assert!(trip < 1e-5, "{trip:e}");
+    // The density of data with the noise of t_min, and a bound for data without it.
+    let found = place.run(&["likelihood", "run", "--json"]).ok().json()["likelihood"].clone();
+    let bits = |value: &serde_json::Value| {
+        let of = |key: &str| value[key].as_f64().unwrap_or_else(|| panic!("{key} in {value}"));
+        (of("value"), of("standard_error"))
+    };
+    let (exact, error) = bits(&found["bits_per_dim"]);
+    let bound = found["bound"].as_array().unwrap().iter().find(|term| term["name"] == "bound").unwrap();
+    let (bound, of_bound) = bits(&bound["bits_per_dim"]);
+    println!("{exact:.3} ± {error:.3} bits by the flow, at most {bound:.3} ± {of_bound:.3}");
+    assert!(bound > exact - 3.0 * of_bound && bound < exact + 2.0, "{exact} ± {error}, {bound} ± {of_bound}");
+    // `check` says what that costs.
+    let text = place.run(&["check", "run"]).ok().stdout;
+    let line = text.lines().find(|line| line.starts_with("# likelihood ")).expect("a line");
+    assert!(line.contains("an evaluation of one sample"), "{line}");
+}
+
 #[test]
 fn what_has_no_likelihood_is_refused() {
     let place = Place::new();
@@ -179,6 +212,30 @@ fn what_has_no_likelihood_is_refused() {
         &["likelihood", "exact.yaml", "--set", "likelihood={divergence: {hutch_pp: {products: 4}}}"],
         "--set likelihood={divergence: {hutch_pp: {products: 4}}}: likelihood.divergence.hutch_pp.products: 4 products \
          cannot be divided into three thirds; write a multiple of 3, such as 12",
+    );
+    // Data are lifted to t_min, whatever the grid says.
+    for (setting, key) in [
+        ("likelihood={solver: rk4, grid: {explicit: [1.0, 0.1]}}", "grid"),
+        ("likelihood={bound: {chain: {grid: {explicit: [1.0, 0.1]}}}}", "bound.chain.grid"),
+        ("likelihood={solver: rk4, grid: {explicit: [1.0, 0.1, 0.0]}}", "grid"),
+    ] {
+        let last = if setting.contains("0.0]") { "0" } else { "0.1" };
+        let said = format!("it ends at {last}, and data are lifted to t_min = 0.002; write 0.002 as its last time");
+        let message = format!("--set {setting}: likelihood.{key}: {said}");
+        refuses(&place, &["likelihood", "exact.yaml", "--set", setting], &message);
+    }
+    // Features of bytes, of what has none.
+    refuses(
+        &place,
+        &["check", "exact.yaml", "--set", "model={fourier_features: [1, 2]}"],
+        "--set model={fourier_features: [1, 2]}: model.fourier_features: gaussian is continuous: there are no bins to have \
+         periods in; remove it",
+    );
+    refuses(
+        &place,
+        &["check", "images.yaml", "--data", &data, "--set", "model={fourier_features: [1, 0]}"],
+        "--set model={fourier_features: [1, 0]}: model.fourier_features[1]: 0 is not a positive \
+         number; write a number greater than 0",
     );
     // A table of angles on a sphere, and one with a column of few values.
     place.write("angles.csv", "latitude,longitude\n10,20\n30,40\n50,60\n-70,80\n");

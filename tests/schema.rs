@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use jsonschema::Validator;
 use ornstein::experiment::{
-    CorrectorSpec, DataSpec, EmaSpec, GridSpec, MetricSpec, NetworkSpec, NoiseLevelSpec, ScheduleSpec, SdeSpec,
-    SolverSpec, Spec, TimeSpec, WeightingSpec, schema,
+    BoundSpec, CorrectorSpec, DataSpec, DivergenceSpec, EmaSpec, GridSpec, MetricSpec, NetworkSpec, NoiseLevelSpec,
+    ScheduleSpec, SdeSpec, SolverSpec, Spec, TimeSpec, WeightingSpec, schema,
 };
 use place::{EXACT, LEARNED, Place};
 use serde_json::{Value, json};
@@ -94,6 +94,8 @@ fn every_choice_validates() {
         .chain(exact(GridSpec::NAMES, "sample.grid"))
         .chain(exact(SdeSpec::NAMES, "sde"))
         .chain(exact(MetricSpec::NAMES, "sample.metric"))
+        .chain(exact(DivergenceSpec::NAMES, "likelihood.divergence"))
+        .chain(exact(BoundSpec::NAMES, "likelihood.bound"))
         .chain(learned(DataSpec::NAMES, "data"))
         .chain(learned(NetworkSpec::NAMES, "model.network"))
         .chain(learned(NoiseLevelSpec::NAMES, "model.noise_level"))

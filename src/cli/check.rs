@@ -90,10 +90,11 @@ fn told(forecast: &Forecast) -> String {
         let (all, step) = (duration(training.seconds), duration(training.seconds_per_step));
         text += &line("training", &format!("about {all}, {step} a step"));
     }
-    if let Some(sampling) = forecast.sampling {
-        let each = format!("{} an evaluation of one sample", duration(sampling.seconds_per_evaluation));
-        let all = sampling.seconds.map(|seconds| format!("about {}, ", duration(seconds)));
-        text += &line("sampling", &(all.unwrap_or_default() + &each));
+    for (what, found) in [("sampling", forecast.sampling), ("likelihood", forecast.likelihood)] {
+        let Some(found) = found else { continue };
+        let each = format!("{} an evaluation of one sample", duration(found.seconds_per_evaluation));
+        let all = found.seconds.map(|seconds| format!("about {}, ", duration(seconds)));
+        text += &line(what, &(all.unwrap_or_default() + &each));
     }
     if let Some(seconds) = forecast.comparison_seconds {
         text += &line("comparison", &format!("about {} of sampling", duration(seconds)));

@@ -46,6 +46,7 @@ impl Encode {
         let observed = Observed::of(plan, &spec, self.input.as_deref())?;
         let (model, owner) = session.model_on(self.checkpoint.as_deref(), observed.condition(plan))?;
         let folder = run::folder(&session, owner)?;
+        let _lock = folder.lock()?;
         let output = self.output.clone().unwrap_or_else(|| folder.file("latents.npy"));
         file::writable(&output)?;
         let encoded = stage::encode(plan, &spec, (&*model, &observed), &output, terminal)?;

@@ -57,6 +57,7 @@ impl Interpolate {
         let (up, owner) = session.model_on(checkpoint, observed.condition(plan))?;
         let (down, _) = session.model_on(checkpoint, observed.condition_between(plan, frames))?;
         let folder = run::folder(&session, owner)?;
+        let _lock = folder.lock()?;
         let output = self.output.clone().unwrap_or_else(|| folder.file("interpolation.npy"));
         file::writable(&output)?;
         let x = stage::interpolate(plan, &spec, (&*up, &*down), (&observed, frames), terminal)?;

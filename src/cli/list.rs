@@ -6,8 +6,8 @@ use serde_json::json;
 use super::{print, print_json};
 use crate::error::Result;
 use crate::experiment::{
-    CorrectorSpec, DataSpec, DivergenceSpec, GridMethodSpec, GridSpec, MetricSpec, NetworkSpec, NoiseLevelSpec,
-    OptimizerSpec, SdeSpec, SolverCard, SolverSpec, TimeSpec,
+    BoundSpec, CorrectorSpec, DataSpec, DivergenceSpec, GridMethodSpec, GridSpec, MetricSpec, NetworkSpec,
+    NoiseLevelSpec, OptimizerSpec, SdeSpec, SolverCard, SolverSpec, TimeSpec,
 };
 
 /// List what an experiment may choose.
@@ -37,6 +37,7 @@ enum Choice {
     Grids,
     Methods,
     Divergences,
+    Bounds,
     Metrics,
 }
 
@@ -55,6 +56,7 @@ impl Choice {
             Choice::Grids => GridSpec::LIST,
             Choice::Methods => GridMethodSpec::LIST,
             Choice::Divergences => DivergenceSpec::LIST,
+            Choice::Bounds => BoundSpec::LIST,
             Choice::Metrics => MetricSpec::LIST,
         }
     }

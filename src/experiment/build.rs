@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use super::choices::{
-    CorrectorSpec, DataSpec, DivergenceSpec, EmaSpec, GridSpec, MetricSpec, NetworkSpec, NoiseLevelSpec, OptimizerSpec,
-    ScheduleSpec, SdeSpec, TimeSpec, WeightingSpec,
+    BoundSpec, CorrectorSpec, DataSpec, DivergenceSpec, EmaSpec, GridSpec, MetricSpec, NetworkSpec, NoiseLevelSpec,
+    OptimizerSpec, ScheduleSpec, SdeSpec, TimeSpec, WeightingSpec,
 };
+use super::likelihood_spec::{ChainSpec, ContinuousSpec};
 use super::spec::LearnedModel;
-use crate::data::{Dataset, Library, Toy};
+use crate::data::{Bins, Dataset, Library, Toy};
 use crate::error::Fault;
-use crate::likelihood::Divergence;
+use crate::likelihood::{Bound, Chain, Continuous, Divergence};
 use crate::metric::{Fidelity, Measure, Metric};
-use crate::model::{Builder, Interface, Network, NoiseLevel, Preconditioning, QuarterLog};
+use crate::model::{Builder, Interface, Network, NoiseLevel, Preconditioning, QuarterLog, Waves};
+use crate::rng::{Purpose, Stream};
 use crate::sde::Sde;
 use crate::solve::{Corrector, Grid};
 use crate::train::{AdamW, Averaging, Schedule, TimeLaw, Weighting};
@@ -89,6 +91,10 @@ impl NetworkSpec {
     /// When it is not made for such data.
     pub fn build(&self, interface: &Interface, seed: u64, parameters: &mut Builder) -> Result<Box<dyn Network>, Fault> {
         match (self, interface.shape.as_slice()) {
+            (NetworkSpec::Mlp(_), _) if interface.features > 0 => {
+                let remedy = "remove `model.fourier_features`, or choose a network for images, such as unet or dit";
+                Err(Fault::new("mlp", "an MLP is shown no Fourier features", remedy))
+            }
             (NetworkSpec::Mlp(mlp), &[dim]) => Ok(Box::new(mlp.build(dim, seed, parameters))),
             (NetworkSpec::Mlp(_), shape) => Err(Fault::new(
                 "mlp",
@@ -150,10 +156,12 @@ impl NoiseLevelSpec {
 }
 
 impl LearnedModel {
-    /// What stands around the network, where the root mean square of the data's coordinates is `sigma_data`.
-    pub fn preconditioning(&self, sigma_data: f64) -> Preconditioning {
+    /// What stands around the network, where the root mean square of the data's coordinates is `sigma_data`, and `bins` are
+    /// those of discrete data.
+    pub fn preconditioning(&self, sigma_data: f64, bins: Option<Bins>) -> Preconditioning {
         let LearnedModel { predict: prediction, input, .. } = *self;
-        Preconditioning { prediction, sigma_data, input, noise_level: self.noise_level.build() }
+        let features = bins.map_or(Waves::default(), |bins| self.fourier_features.over(bins.range.0, bins.width));
+        Preconditioning { prediction, sigma_data, input, noise_level: self.noise_level.build(), features }
     }
 }
 
@@ -219,6 +227,22 @@ impl CorrectorSpec {
         match *self {
             CorrectorSpec::Langevin(corrector) => Box::new(corrector),
             CorrectorSpec::AnnealedLangevin(corrector) => Box::new(corrector),
+        }
+    }
+}
+
+impl BoundSpec {
+    /// The bound for a process; the seed is that of its times.
+    pub fn build(&self, sde: &dyn Sde, seed: u64) -> Box<dyn Bound> {
+        match self {
+            BoundSpec::Chain(ChainSpec { steps, grid, variance }) => {
+                let times = grid.times(sde, *steps).expect("the experiment was checked");
+                Box::new(Chain { times, variance: *variance })
+            }
+            BoundSpec::Continuous(ContinuousSpec { draws }) => {
+                let (between, stream) = ((sde.span().t_max, sde.span().t_min), Stream::new(seed, Purpose::Time));
+                Box::new(Continuous { between, draws: *draws, stream })
+            }
         }
     }
 }

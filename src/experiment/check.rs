@@ -251,6 +251,7 @@ impl Settings for LearnedModel {
     fn check(&self) -> Result<(), Fault> {
         under("network", &self.network)?;
         under("noise_level", &self.noise_level)?;
+        under("fourier_features", &self.fourier_features)?;
         self.sigma_data.map_or(Ok(()), |sigma_data| positive("sigma_data", sigma_data))
     }
 }

@@ -3,6 +3,7 @@
 
 use super::around::{PredictorCorrector, Restart};
 use super::choice::choice;
+use super::likelihood_spec::{ChainSpec, ContinuousSpec};
 use crate::{data, grids, likelihood, metric, model, sde, solve, train};
 
 choice! {
@@ -298,6 +299,16 @@ choice! {
         hutchinson => Hutchinson(likelihood::Hutchinson),
         /// Hutch++: exact where the Jacobian is large, and Hutchinson's estimate of the rest.
         hutch_pp => HutchPp(likelihood::HutchPp),
+    }
+}
+
+choice! {
+    /// A variational bound on the likelihood.
+    pub enum BoundSpec ("bound") {
+        /// That of a discrete chain, as DDPM's: L_T + Σ L_t + L_0.
+        chain => Chain(ChainSpec),
+        /// That of continuous time, estimated by random times.
+        continuous => Continuous(ContinuousSpec),
     }
 }
 

@@ -16,9 +16,11 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use tch::Device;
 
+use super::likelihood_spec::LikelihoodSpec;
 use super::memory::{allocated, forget_peak, give_back, installed, resident};
 use super::model_spec::ModelSpec;
 use super::plan::{Effort, Plan};
+use super::stage::rehearse;
 use super::train_spec::TrainSpec;
 use crate::error::Result;
 use crate::solve::{Schedule, prior};
@@ -33,6 +35,8 @@ pub struct Forecast {
     pub training: Option<Training>,
     /// Sampling; none where it could not be measured.
     pub sampling: Option<Sampling>,
+    /// The section `likelihood`; none where there is none, or where it could not be measured.
+    pub likelihood: Option<Sampling>,
     /// Seconds that the comparison samples for, without solvers that choose their own steps and without distances.
     pub comparison_seconds: Option<f64>,
     /// What could not be measured, and why.
@@ -57,7 +61,7 @@ pub struct Training {
     pub seconds: f64,
 }
 
-/// The sampling run of `sample`.
+/// The sampling run of `sample`, or the flow of `likelihood` with its divergence.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Sampling {
     /// Of one evaluation for one sample, while all threads are at work.
@@ -128,6 +132,12 @@ pub fn forecast(plan: &Plan, effort: Option<Effort>) -> Result<Forecast> {
             sampling = peak() + probe.bytes_per_example * (full - probe.measured) as f64;
         }
         Err(note) => forecast.notes.push(format!("sampling: {note}")),
+    }
+    if let Some(likelihood) = &plan.spec.likelihood {
+        match measure_likelihood(plan, likelihood) {
+            Ok(likelihood) => forecast.likelihood = Some(likelihood),
+            Err(note) => forecast.notes.push(format!("likelihood: {note}")),
+        }
     }
     forecast.memory = start.map(|start| {
         let most = training.max(sampling).max(start.now as f64) + bytes.samples + REPORT;
@@ -230,6 +240,23 @@ fn measure_sampling(plan: &Plan) -> Result<Probe> {
     let bytes_per_example = (of_count - of_few).max(0.0) / (count - few).max(1) as f64;
     let scale = load(sample.count, plan.chunk(), workers) / load(count, plan.chunk(), workers);
     Ok(Probe { measured: count, seconds: seconds / nfe.max(1.0) * scale / sample.count as f64, bytes_per_example })
+}
+
+/// Seconds of an evaluation of the flow with its divergence for one sample, all threads being at work, and of one solution
+/// for all samples.
+fn measure_likelihood(plan: &Plan, spec: &LikelihoodSpec) -> Result<Sampling> {
+    let few = spec.count.min(FEW);
+    let (mut nfe, _) = rehearse(plan, spec, few)?;
+    let seconds = fastest(SAMPLING, || {
+        let (found, seconds) = rehearse(plan, spec, few)?;
+        nfe = found;
+        Ok(seconds)
+    })?;
+    let full = |count: usize| load(count, spec.sampler(plan, count, None).chunk, plan.compute.workers.count());
+    let seconds_per_evaluation = seconds / nfe.max(1.0) * full(spec.count) / full(few) / spec.count as f64;
+    let steps = spec.sampler(plan, few, None).schedule.steps();
+    let all = |steps: usize| seconds_per_evaluation * nfe * steps as f64 / 2.0 * (spec.count * spec.draws) as f64;
+    Ok(Sampling { seconds_per_evaluation, seconds: steps.map(all) })
 }
 
 /// The least of some measurements, of which the last starts within a time: other programs only ever add.

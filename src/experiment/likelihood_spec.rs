@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::check::check_grid;
-use super::choices::{DivergenceSpec, GridSpec, SolverSpec};
-use crate::error::{Fault, Settings, at_least_one, between, positive};
+use super::choices::{BoundSpec, DivergenceSpec, GridSpec, SolverSpec};
+use crate::error::{Fault, Settings, between, positive};
 use crate::likelihood::Lift;
 use crate::sde::Sde;
 use crate::solve::{Dopri5, Variable, Variance};
@@ -39,9 +39,9 @@ pub struct LikelihoodSpec {
     /// depends on; empty for none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tolerances: Vec<f64>,
-    /// The chain whose variational bound is computed beside; absent, none.
+    /// The variational bound that is computed beside; absent, none.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub chain: Option<ChainSpec>,
+    pub bound: Option<BoundSpec>,
 }
 
 /// A discrete chain from noise to data, as DDPM's.
@@ -68,7 +68,7 @@ impl Default for LikelihoodSpec {
             grid: GridSpec::LogSnr(Default::default()),
             steps: 100,
             tolerances: Vec::new(),
-            chain: None,
+            bound: None,
         }
     }
 }
@@ -79,17 +79,54 @@ impl Default for ChainSpec {
     }
 }
 
+impl Settings for ChainSpec {
+    fn check(&self) -> Result<(), Fault> {
+        between("steps", self.steps, (1, MOST))?;
+        self.grid.check().map_err(|fault| fault.under("grid"))
+    }
+}
+
+/// Random times between t_max and t_min.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ContinuousSpec {
+    /// How many for each sample; each is an evaluation of the model.
+    #[schemars(range(min = 1))]
+    pub draws: usize,
+}
+
+impl Default for ContinuousSpec {
+    fn default() -> Self {
+        ContinuousSpec { draws: 100 }
+    }
+}
+
+impl Settings for ContinuousSpec {
+    fn check(&self) -> Result<(), Fault> {
+        between("draws", self.draws, (1, MOST))
+    }
+}
+
 /// The most steps, draws and samples.
 const MOST: usize = 1_000_000;
 
 impl LikelihoodSpec {
-    /// What only the process tells: that the times of the grids are such.
+    /// What only the process tells: that the times of the grids are such, and end where data are lifted to.
     pub(super) fn check_times(&self, sde: &dyn Sde) -> Result<(), Fault> {
+        let check = |grid: &GridSpec, steps| {
+            check_grid(grid, sde, steps)?;
+            let (last, t_min) = (*grid.times(sde, steps)?.last().expect("a grid has times"), sde.span().t_min);
+            if (last - t_min).abs() <= 1e-9 * sde.span().t_max {
+                return Ok(());
+            }
+            let problem = format!("it ends at {last}, and data are lifted to t_min = {t_min}");
+            Err(Fault::new("", problem, format!("write {t_min} as its last time")))
+        };
         if self.solver.chosen().tolerance().is_none() {
-            check_grid(&self.grid, sde, self.steps).map_err(|fault| fault.under("grid"))?;
+            check(&self.grid, self.steps).map_err(|fault| fault.under("grid"))?;
         }
-        let Some(chain) = &self.chain else { return Ok(()) };
-        check_grid(&chain.grid, sde, chain.steps).map_err(|fault| fault.under("chain.grid"))
+        let Some(BoundSpec::Chain(chain)) = &self.bound else { return Ok(()) };
+        check(&chain.grid, chain.steps).map_err(|fault| fault.under("bound.chain.grid"))
     }
 
     /// A flow can be followed in both directions: no noise, and steps that time measures.
@@ -124,7 +161,6 @@ impl Settings for LikelihoodSpec {
         self.solver.check().map_err(|fault| fault.under("solver"))?;
         self.grid.check().map_err(|fault| fault.under("grid"))?;
         self.check_solver()?;
-        let Some(chain) = &self.chain else { return Ok(()) };
-        at_least_one("steps", chain.steps).and_then(|()| chain.grid.check()).map_err(|fault| fault.under("chain"))
+        self.bound.as_ref().map_or(Ok(()), |bound| bound.check()).map_err(|fault| fault.under("bound"))
     }
 }

@@ -41,7 +41,7 @@ mod truth;
 
 pub use around::{PredictorCorrector, Restart};
 pub use choices::{
-    CorrectorSpec, DataSpec, DivergenceSpec, EmaSpec, GridMethodSpec, GridSpec, MetricSpec, NetworkSpec,
+    BoundSpec, CorrectorSpec, DataSpec, DivergenceSpec, EmaSpec, GridMethodSpec, GridSpec, MetricSpec, NetworkSpec,
     NoiseLevelSpec, OptimizerSpec, ScheduleSpec, SdeSpec, SolverSpec, TimeSpec, WeightingSpec,
 };
 pub use class_spec::Classes;
@@ -49,7 +49,7 @@ pub use document::Document;
 pub use exchange::Import;
 pub use forecast::{Forecast, Memory, Sampling, Training, forecast, mebibytes};
 pub use grid_search::{GridFound, GridSearch, default_error};
-pub use likelihood_spec::{ChainSpec, LikelihoodSpec};
+pub use likelihood_spec::{ChainSpec, ContinuousSpec, LikelihoodSpec};
 pub use lint::lint;
 pub use lint_solver::{lint_compare, lint_sample};
 pub use model_spec::{EmpiricalModel, ModelSpec};

@@ -35,3 +35,8 @@ pub trait Observer: Sync {
         if self.stopped() { Err(Error::Interrupted { remedy: remedy.into() }) } else { Ok(()) }
     }
 }
+
+/// Nobody watches.
+pub(super) struct Nobody;
+
+impl Observer for Nobody {}

@@ -12,7 +12,7 @@ use super::model_spec::ModelSpec;
 use super::spec::{Entry, Noise, Spec};
 use super::train_spec::TrainSpec;
 use super::truth::told_of_images;
-use crate::data::{Dataset, Library};
+use crate::data::{Bins, Dataset, Library};
 use crate::error::{Error, Fault, Result};
 use crate::model::{Builder, Condition, Interface, Network, Parameters, Trained};
 use crate::rng::{Purpose, Stream};
@@ -151,6 +151,11 @@ impl Plan {
         (network, builder.finish())
     }
 
+    /// The bins of discrete data.
+    pub(super) fn bins(&self) -> Option<Bins> {
+        self.data.scale().ok().and_then(|scale| scale.bins)
+    }
+
     /// The number of parameters of the network; none of an exact model.
     pub fn parameters(&self) -> usize {
         self.parameters
@@ -166,7 +171,14 @@ impl Plan {
         let ModelSpec::Learned(model) = &self.spec.model else { panic!("an exact model has no network") };
         let data = self.data();
         let augmentations = if model.network.is_told_augmentations() { data.augmentations() } else { 0 };
-        let interface = Interface { shape: data.shape(), classes: data.classes().len(), augmentations, image: 0 };
+        let shape = data.shape();
+        let features = model.fourier_features.channels(shape[0] as usize);
+        if features > 0 && self.bins().is_none() {
+            let problem = format!("{} is continuous: there are no bins to have periods in", self.spec.data.name());
+            return Err(Fault::new("model.fourier_features", problem, "remove it"));
+        }
+        let interface =
+            Interface { classes: data.classes().len(), augmentations, features, ..Interface::of_shape(&shape) };
         let network = model.network.build(&interface, self.spec.seed, &mut builder);
         let network = network.map_err(|fault| fault.under("model.network"))?;
         Ok((model.precision.around(network), builder))
@@ -180,7 +192,7 @@ impl Plan {
     /// The denoiser around a network under a condition.
     pub(super) fn around(&self, network: Box<dyn Network>, sigma_data: f64, condition: Condition) -> Box<dyn Model> {
         let ModelSpec::Learned(model) = &self.spec.model else { panic!("an exact model has no network") };
-        let preconditioning = model.preconditioning(sigma_data);
+        let preconditioning = model.preconditioning(sigma_data, self.bins());
         Box::new(Trained { network, preconditioning, sde: self.sde.clone(), condition })
     }
 

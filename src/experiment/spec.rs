@@ -8,7 +8,7 @@ use super::read::{Invalid, read};
 use super::train_spec::TrainSpec;
 use super::tree::Tree;
 use crate::error::{Fault, Settings};
-use crate::model::{Input, Precision, Prediction};
+use crate::model::{FourierFeatures, Input, Precision, Prediction};
 use serde::{Deserialize, Serialize};
 
 /// An experiment: what to learn, with what, and how to sample and compare.
@@ -65,6 +65,9 @@ pub struct LearnedModel {
     /// How the network is told the noise level.
     #[serde(skip_serializing_if = "is_default")]
     pub noise_level: NoiseLevelSpec,
+    /// What the network is shown beside the state, of discrete data: periods in bins, such as [1, 2].
+    #[serde(skip_serializing_if = "is_default")]
+    pub fourier_features: FourierFeatures,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -201,6 +204,7 @@ impl Default for LearnedModel {
             precision: Precision::Float32,
             input: Input::UnitVariance,
             noise_level: NoiseLevelSpec::default(),
+            fourier_features: FourierFeatures::default(),
         }
     }
 }

@@ -10,18 +10,24 @@
 //! | `divergence.rs` | ∇·v: exact, Hutchinson's estimate, Hutch++ |
 //! | `augmented.rs` | the ODE of (x, ln p) as a model, which the solvers and the error control of sampling integrate |
 //! | `lift.rs` | what stands between data and x_{t₀}: dequantisation, the decoder at t₀, and the terms that make numbers proper |
-//! | `chain.rs` | the bound of the discrete chain of DDPM, L_T + Σ L_t + L_0 |
+//! | `bound.rs` | variational bounds L_T + L + L_0 |
+//! | `chain.rs` | L of the discrete chain of DDPM |
+//! | `continuous.rs` | L in continuous time |
 //!
 //! All is in nats, in the coordinates of the model, and float64; what stands between these and the units of the data is
 //! the volume factor of [`Scale`](crate::data::Scale).
 
 mod augmented;
+mod bound;
 mod chain;
+mod continuous;
 mod divergence;
 mod lift;
 
 pub use augmented::Augmented;
-pub use chain::{Chain, ChainTerms};
+pub use bound::{Bound, BoundTerms, Term, bound_terms};
+pub use chain::Chain;
+pub use continuous::Continuous;
 pub use divergence::{Divergence, ExactTrace, HutchPp, Hutchinson, Jacobian, Probes};
 pub use lift::{Lift, Lifted};
 

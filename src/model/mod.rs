@@ -4,6 +4,7 @@ mod condition;
 mod dit;
 mod embedder;
 mod embedding;
+mod fourier_features;
 mod layer;
 mod mlp;
 mod noise_level;
@@ -19,6 +20,7 @@ mod unet;
 pub use condition::{Condition, Tokens};
 pub use dit::{Dit, DitNetwork};
 pub use embedding::Embedding;
+pub use fourier_features::{FourierFeatures, Waves};
 pub use mlp::{Mlp, MlpNetwork};
 pub use noise_level::{Input, Log, NoiseLevel, QuarterLog};
 pub use parameters::{Builder, Leaves, Parameters};
@@ -34,12 +36,13 @@ use tch::{Kind, Tensor};
 
 use crate::rng::Stream;
 use crate::score::{Denoiser, Model};
-use crate::sde::Sde;
+use crate::sde::{Kernel, Sde};
 use crate::tensor::each;
 
 /// A backbone with parameters.
 pub trait Network: Debug + Send {
-    /// F(x, noise, condition) `[B, …]`, where x `[B, …]` is already scaled by c_in.
+    /// F(x, noise, condition) `[B, …]`, where x `[B, …]` is already scaled by c_in; Fourier features of it, where the network is
+    /// made for them, follow its channels.
     ///
     /// `noise` is c_noise, `[B]`, or `[1]` where all samples share it (which saves the embedding of B equal numbers).
     /// `training` switches on what only training has, such as dropout.
@@ -64,12 +67,19 @@ pub struct Interface {
     pub augmentations: usize,
     /// The channels of an image to condition on ([`Condition::image`]); 0 for none.
     pub image: usize,
+    /// The channels of Fourier features of the state ([`FourierFeatures`]); 0 for none.
+    pub features: usize,
 }
 
 impl Interface {
     /// For samples of a shape, and nothing beside them.
     pub fn of_shape(shape: &[i64]) -> Self {
         Interface { shape: shape.to_vec(), ..Interface::default() }
+    }
+
+    /// The channels of all that convolutions are shown, where the state has `channels`.
+    fn shown(&self, channels: i64) -> i64 {
+        channels + (self.features + self.image) as i64
     }
 }
 
@@ -154,6 +164,11 @@ impl Trained {
         let noise: Vec<f32> = rows.iter().map(|row| row.noise as f32).collect();
         let noise = Tensor::from_slice(&noise).to_device(x.device());
         let input = (x * factor(|row| row.input)).to_kind(Kind::Float);
+        let input = self.preconditioning.features.beside(input, || {
+            let kernels: Vec<Kernel> = t.iter().map(|&t| self.sde.kernel(t)).collect();
+            let numbers = |of: fn(&Kernel) -> f64| each(&kernels.iter().map(of).collect::<Vec<_>>(), x);
+            (x / numbers(|k| k.alpha), numbers(|k| k.ratio()))
+        });
         let output = self.network.forward(&input, &noise, condition, None).to_kind(x.kind());
         let out = output * factor(|row| row.out);
         if rows.iter().all(|row| row.skip == 0.0) { out } else { x * factor(|row| row.skip) + out }

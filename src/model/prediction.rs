@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::Waves;
 use super::noise_level::{Input, NoiseLevel, QuarterLog};
 use crate::sde::{Kernel, Sde};
 
@@ -40,6 +41,8 @@ pub struct Preconditioning {
     pub input: Input,
     /// How F is told the noise level.
     pub noise_level: Arc<dyn NoiseLevel>,
+    /// What F is shown beside the state.
+    pub features: Waves,
 }
 
 /// D(x, t) = c_skip x + c_out F(c_in x, c_noise) at one time.
@@ -58,8 +61,8 @@ pub struct Row {
 impl Preconditioning {
     /// For data whose coordinates have the root mean square `sigma_data`: F sees unit variance and is told ¼ ln κ.
     pub fn new(prediction: Prediction, sigma_data: f64) -> Self {
-        let noise_level = Arc::new(QuarterLog {});
-        Preconditioning { prediction, sigma_data, input: Input::UnitVariance, noise_level }
+        let (input, noise_level) = (Input::UnitVariance, Arc::new(QuarterLog {}));
+        Preconditioning { prediction, sigma_data, input, noise_level, features: Waves::default() }
     }
 
     /// The row at time t.

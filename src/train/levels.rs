@@ -8,6 +8,7 @@ use super::time::{log_ratios, time_of_log_ratio};
 use crate::error::Result;
 use crate::rng::Stream;
 use crate::score::{Model, parts};
+use crate::statistics::mean;
 use crate::tensor;
 use crate::threads::Workers;
 
@@ -44,10 +45,8 @@ pub struct Mean {
 impl Mean {
     /// Of two or more values.
     pub fn of(values: &[f64]) -> Self {
-        let n = values.len() as f64;
-        let value = values.iter().sum::<f64>() / n;
-        let variance = values.iter().map(|v| (v - value).powi(2)).sum::<f64>() / (n - 1.0);
-        Mean { value, standard_error: (variance / n).sqrt() }
+        let (value, standard_error) = mean(values);
+        Mean { value, standard_error }
     }
 
     /// Of so many times these values, which may be a negative number.

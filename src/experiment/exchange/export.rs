@@ -56,6 +56,10 @@ pub fn export(plan: &Plan, loaded: &Loaded, folder: &Path) -> Result<Exported> {
         let problem = format!("diffusers has no network such as {}", model.network.name());
         return Err(refused("network", problem, "export a run whose network is a unet"));
     };
+    if !model.fourier_features.0.is_empty() {
+        let problem = "networks of diffusers are shown the state alone";
+        return Err(refused("fourier_features", problem.to_owned(), "export a run without them"));
+    }
     let shape = plan.data().shape();
     let &[channels, height, width] = shape.as_slice() else { unreachable!("a U-Net is made for images") };
     let config =

@@ -9,7 +9,7 @@ use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::experiment::Plan;
 use crate::experiment::hash::digest;
-use crate::experiment::observer::Observer;
+use crate::experiment::observer::{Nobody, Observer};
 use crate::experiment::spec::CompareSpec;
 use crate::feature::{self, ClassifierSettings, Features, ImageClassifier, Progress, TorchScript};
 use crate::file;
@@ -98,8 +98,6 @@ fn can_tell(plan: &Plan, spec: &CompareSpec, features: &dyn Features) -> Result<
 /// # Errors
 /// Features that are missing or made for other images, data that they cannot be trained on.
 pub fn check_features(plan: &Plan) -> Result<()> {
-    struct Nobody;
-    impl Observer for Nobody {}
     let Some(spec) = &plan.spec.compare else { return Ok(()) };
     let is_asked = spec.metrics.iter().any(|metric| metric.build().needs().is_some_and(Need::is_of_images));
     match spec.features.is_some() || (is_asked && features_folder(plan).join("classifier.json").is_file()) {

@@ -107,9 +107,9 @@ pub struct Likelihood {
     /// The part of the standard error of the bits that comes from the probes of the divergence, where it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub probe_error: Option<f64>,
-    /// The bound of the chain, and its parts.
+    /// A variational bound beside, and its parts.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    pub chain: Vec<Term>,
+    pub bound: Vec<Term>,
     /// The bits of the law of the data itself, where its density is known: the least that there are on average.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub known: Option<Mean>,
@@ -131,7 +131,7 @@ impl Likelihood {
         };
         let known = ledger.get("known");
         let gaps = known.map(|known| known.iter().zip(log_p).map(|(known, model)| known - model).collect::<Vec<_>>());
-        let chain = ["chain_prior", "chain_diffusion", "chain_reconstruction", "chain"];
+        let bound = ["bound_prior", "bound_diffusion", "bound_reconstruction", "bound"];
         let of_probes = |errors: &[f64]| {
             errors.iter().map(|error| error * error).sum::<f64>().sqrt() / errors.len() as f64 * to_bits.abs()
         };
@@ -143,7 +143,7 @@ impl Likelihood {
             bits_per_dim: Mean::of(log_p).times(to_bits),
             terms: ledger.terms.iter().filter_map(|name| term(name, to_bits)).collect(),
             probe_error: ledger.get("probe_error").map(of_probes),
-            chain: chain.iter().filter_map(|name| term(name, -to_bits)).collect(),
+            bound: bound.iter().filter_map(|name| term(name, -to_bits)).collect(),
             known: known.map(|known| Mean::of(known).times(to_bits)),
             excess: gaps.map(|gaps| Mean::of(&gaps)),
             nfe: ledger.nfe,
@@ -178,7 +178,7 @@ impl Likelihood {
             let mean = Mean { value: error, standard_error: 0.0 };
             rows.push(row("probe error".into(), mean, "the part of the standard error that comes from probes"));
         }
-        rows.extend(self.chain.iter().map(of_term));
+        rows.extend(self.bound.iter().map(of_term));
         rows.extend(self.known.map(|known| row("known".into(), known, "the law of the data itself")));
         let excess = self.excess.map(|excess| {
             let nats = plus_minus(excess.value, excess.standard_error);
@@ -207,10 +207,10 @@ fn meaning(name: &str) -> &'static str {
         "decoder" => "−log p(x | x_t) at t_min",
         "entropy" => "log q(x_t | x) at t_min",
         "importance" => "what several draws gain over one",
-        "chain_prior" => "L_T of the chain",
-        "chain_diffusion" => "Σ L_t",
-        "chain_reconstruction" => "L_0",
-        "chain" => "the bound of the chain: L_T + Σ L_t + L_0",
+        "bound_prior" => "L_T of a variational bound",
+        "bound_diffusion" => "Σ L_t of a chain, or L in continuous time",
+        "bound_reconstruction" => "L_0",
+        "bound" => "the sum of these three: another bound on −log₂ p/D",
         _ => "",
     }
 }

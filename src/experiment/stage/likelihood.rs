@@ -9,15 +9,15 @@ use super::ledger::{Ledger, Likelihood, Tolerances};
 use super::tick;
 use crate::data::{Bins, Examples, Part, Scale};
 use crate::error::{Error, Fault, Result};
-use crate::experiment::choices::DivergenceSpec;
-use crate::experiment::likelihood_spec::{ChainSpec, LikelihoodSpec};
-use crate::experiment::observer::Observer;
-use crate::experiment::{Choice, Plan, RunDir};
-use crate::likelihood::{Chain, Divergence, Lift, Lifted, LogDensity, log_density};
+use crate::experiment::choices::{BoundSpec, DivergenceSpec};
+use crate::experiment::likelihood_spec::LikelihoodSpec;
+use crate::experiment::observer::{Nobody, Observer};
+use crate::experiment::{Choice, Plan, RunDir, Spec};
+use crate::likelihood::{Divergence, Lift, Lifted, LogDensity, bound_terms, log_density};
 use crate::model::Condition;
 use crate::rng::{Purpose, Stream};
 use crate::score::{Model, parts};
-use crate::solve::{NoiseSource, Sampler, Tolerance};
+use crate::solve::{NoiseSource, Sampler, Schedule, Tolerance};
 use crate::tensor;
 
 /// In so many dimensions the divergence is taken exactly where nothing is asked for.
@@ -113,7 +113,7 @@ impl Plan {
 
 impl LikelihoodSpec {
     /// The flow, as `count` samples would follow it, under the tolerance of its solver or another one, or on its grid.
-    pub(super) fn sampler(&self, plan: &Plan, count: usize, tolerance: Option<f64>) -> Sampler {
+    pub(in crate::experiment) fn sampler(&self, plan: &Plan, count: usize, tolerance: Option<f64>) -> Sampler {
         let choice = Choice { solver: &self.solver, grid: &self.grid, denoise: false };
         let own = plan.sampler(&choice, self.steps, plan.spec.seed).expect("the experiment was checked");
         let controlled =
@@ -151,21 +151,14 @@ pub fn likelihood(
     run: &RunDir,
     observer: &dyn Observer,
 ) -> Result<Likelihood> {
-    let (lift, scale) = plan.lift(spec).map_err(|fault| Error::argument(fault.key, fault.problem, fault.remedy))?;
-    let x0 = observed.states(plan);
-    let dim: i64 = plan.data().shape().iter().product();
-    let way = spec.divergence.clone().unwrap_or(match dim {
-        ..=FEW => DivergenceSpec::Exact(Default::default()),
-        _ => DivergenceSpec::Hutchinson(Default::default()),
-    });
-    let model = &*plan.finest(model, x0.size()[0]);
-    let work = Work { plan, spec, x0, scale, lift, way: way.name(), divergence: way.build(), observer };
+    let work = Work::new((plan, spec), observed, observer)?;
+    let model = &*plan.finest(model, work.x0.size()[0]);
     let mut ledger = work.ledger(model, observed)?;
-    if let Some(chain) = &spec.chain {
-        work.chain(model, chain, &mut ledger)?;
+    if let Some(bound) = &spec.bound {
+        work.bound(model, bound, &mut ledger)?;
     }
     if let Some(density) = plan.data().log_density(&work.x0.to_device(tch::Device::Cpu)) {
-        ledger.put("known", &(density - scale.log_volume));
+        ledger.put("known", &(density - work.scale.log_volume));
     }
     let tolerances = work.tolerances(model)?;
     ledger.write(run)?;
@@ -175,7 +168,41 @@ pub fn likelihood(
     Ok(likelihood)
 }
 
-impl Work<'_> {
+/// Takes the first steps of the likelihood of `count` samples at initial parameters, which cost what others do: evaluations
+/// for each sample, and seconds.
+///
+/// # Errors
+/// Those of [`likelihood`].
+pub(in crate::experiment) fn rehearse(plan: &Plan, spec: &LikelihoodSpec, count: usize) -> Result<(f64, f64)> {
+    let few = LikelihoodSpec { count, ..spec.clone() };
+    let work = Work::new((plan, &few), &Observed::held_out(plan, &few)?, &Nobody)?;
+    let model = &*plan.finest(&*plan.initial(plan.sigma_data()), count as i64);
+    let mut sampler = work.sampler(None);
+    match &mut sampler.schedule {
+        // The way back begins where samples end.
+        Schedule::Times(times) => *times = times.split_off(times.len().saturating_sub(3)),
+        Schedule::Adaptive { between: (t_max, t_min), .. } => *t_max = *t_min + 0.01 * (*t_max - *t_min),
+    }
+    let run = work.solve(model, &work.lifted(model, 0).x, sampler)?.run;
+    Ok((run.nfe, run.seconds))
+}
+
+impl<'a> Work<'a> {
+    fn new(
+        (plan, spec): (&'a Plan, &'a LikelihoodSpec),
+        observed: &Observed,
+        observer: &'a dyn Observer,
+    ) -> Result<Self> {
+        let (lift, scale) = plan.lift(spec).map_err(|fault| Error::argument(fault.key, fault.problem, fault.remedy))?;
+        let dim: i64 = plan.data().shape().iter().product();
+        let way = spec.divergence.clone().unwrap_or(match dim {
+            ..=FEW => DivergenceSpec::Exact(Default::default()),
+            _ => DivergenceSpec::Hutchinson(Default::default()),
+        });
+        let x0 = observed.states(plan);
+        Ok(Work { plan, spec, x0, scale, lift, way: way.name(), divergence: way.build(), observer })
+    }
+
     fn count(&self) -> usize {
         self.x0.size()[0] as usize
     }
@@ -195,8 +222,7 @@ impl Work<'_> {
         self.lift.of(&self.x0, &self.scale, sde.kernel(t), (stream, 0, draw), denoise)
     }
 
-    fn solve(&self, model: &dyn Model, x: &Tensor, tolerance: Option<f64>) -> Result<LogDensity> {
-        let sampler = self.sampler(tolerance);
+    fn solve(&self, model: &dyn Model, x: &Tensor, sampler: Sampler) -> Result<LogDensity> {
         let workers = &self.plan.compute.workers;
         log_density((model, &self.plan.sde), (x, 0), &self.divergence, sampler, workers, &tick(self.observer))
     }
@@ -212,7 +238,7 @@ impl Work<'_> {
         self.observer.begin("likelihood", self.ticks(None) * draws as u64);
         let solved = (0..draws as u32).map(|draw| {
             let lifted = self.lifted(model, draw);
-            let found = self.solve(model, &lifted.x, None)?;
+            let found = self.solve(model, &lifted.x, self.sampler(None))?;
             Ok((lifted, found))
         });
         let solved = solved.collect::<Result<Vec<_>>>();
@@ -252,23 +278,20 @@ impl Work<'_> {
         Ok(ledger)
     }
 
-    /// The terms of the bound of the discrete chain, which count as −ln p.
-    fn chain(&self, model: &dyn Model, spec: &ChainSpec, ledger: &mut Ledger) -> Result<()> {
-        let plan = self.plan;
-        let times = spec.grid.times(&*plan.sde, spec.steps).expect("the experiment was checked");
-        let chain = Chain { times, variance: spec.variance };
-        self.observer.begin("bound of the chain", (self.count() * chain.evaluations()) as u64);
-        // Draws of the chain are apart from those of the lift by their numbers.
-        let stream = Stream::new(plan.spec.seed, Purpose::Perturbation);
-        let chunk = 2 * plan.grain();
-        let data = (&self.x0, &self.scale);
-        let terms = chain.terms(model, data, stream, chunk, &plan.compute.workers, &tick(self.observer));
+    /// The terms of a variational bound, which count as −ln p.
+    fn bound(&self, model: &dyn Model, spec: &BoundSpec, ledger: &mut Ledger) -> Result<()> {
+        let Plan { sde, compute, spec: Spec { seed, .. }, .. } = self.plan;
+        let bound = spec.build(&**sde, *seed);
+        self.observer.begin("variational bound", (self.count() * (bound.terms() + 1)) as u64);
+        let draws = (Stream::new(*seed, Purpose::Perturbation), 2 * self.plan.grain());
+        let tick = tick(self.observer);
+        let terms = bound_terms(&*bound, model, (&self.x0, &self.scale), draws, &compute.workers, &tick);
         self.observer.end();
         let terms = terms?;
-        ledger.put("chain", &terms.total());
-        ledger.put("chain_prior", &terms.prior);
-        ledger.put("chain_diffusion", &terms.diffusion);
-        ledger.put("chain_reconstruction", &terms.reconstruction);
+        ledger.put("bound", &terms.total());
+        ledger.put("bound_prior", &terms.prior);
+        ledger.put("bound_diffusion", &terms.diffusion);
+        ledger.put("bound_reconstruction", &terms.reconstruction);
         Ok(())
     }
 
@@ -282,7 +305,7 @@ impl Work<'_> {
         let total: u64 = self.spec.tolerances.iter().map(|&tolerance| self.ticks(Some(tolerance))).sum();
         self.observer.begin("tolerances", total);
         let solve = |&tolerance: &f64| {
-            let solved = self.solve(model, &lifted.x, Some(tolerance))?;
+            let solved = self.solve(model, &lifted.x, self.sampler(Some(tolerance)))?;
             found.put(tolerance, solved.run.nfe, &(solved.total() + lifted.log_weight()));
             Ok(())
         };

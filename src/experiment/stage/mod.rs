@@ -29,6 +29,7 @@ pub use findings::Findings;
 pub use latent::{Encoded, RoundTrip, decode, encode, interpolate};
 pub use latent_figures::{interpolation_figure, round_trip_figure};
 pub use ledger::{Likelihood, Term};
+pub(super) use likelihood::rehearse;
 pub use likelihood::{Observed, likelihood};
 pub use likelihood_figures::likelihood_figures;
 pub use overview::{Heading, Member, Overview};

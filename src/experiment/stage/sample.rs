@@ -260,11 +260,9 @@ mod tests {
 
     use super::*;
     use crate::data::Library;
+    use crate::experiment::observer::Nobody;
     use crate::experiment::{Compute, Spec};
     use crate::threads::Workers;
-
-    struct Nobody;
-    impl Observer for Nobody {}
 
     /// A file that was written in parts is that which was written at once, also of given states and noise.
     #[test]

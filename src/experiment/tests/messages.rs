@@ -112,7 +112,7 @@ fn models() {
         model,
         "model:\n  netwrok: mlp",
         "moons.yaml:6: model: unknown key `netwrok`; did you mean `network`? allowed: network, predict, sigma_data, \
-         precision, input, noise_level",
+         precision, input, noise_level, fourier_features",
     );
     says(
         model,

@@ -4,9 +4,9 @@ use super::{TWO_MOONS, parse};
 use crate::experiment::locate::{Step, line};
 use crate::experiment::tree::Tree;
 use crate::experiment::{
-    ChainSpec, Classes, CompareSpec, DataSpec, DivergenceSpec, EmpiricalModel, Entry, GridSpec, LearnedModel,
-    LikelihoodSpec, MetricSpec, ModelSpec, NetworkSpec, Noise, NoiseLevelSpec, PredictorCorrector, SampleSpec, SdeSpec,
-    SolverSpec, Spec, TimeSpec, TrainSpec,
+    BoundSpec, ChainSpec, Classes, CompareSpec, ContinuousSpec, DataSpec, DivergenceSpec, EmpiricalModel, Entry,
+    GridSpec, LearnedModel, LikelihoodSpec, MetricSpec, ModelSpec, NetworkSpec, Noise, NoiseLevelSpec,
+    PredictorCorrector, SampleSpec, SdeSpec, SolverSpec, Spec, TimeSpec, TrainSpec,
 };
 use crate::{data, likelihood, metric, model, sde, solve, train};
 use proptest::option;
@@ -171,6 +171,7 @@ fn model() -> impl Strategy<Value = ModelSpec> {
             precision,
             input: if width % 2 == 0 { model::Input::Exploding } else { model::Input::UnitVariance },
             noise_level: if width % 3 == 0 { NoiseLevelSpec::TimeStep(chain) } else { NoiseLevelSpec::default() },
+            fourier_features: model::FourierFeatures(vec![1.5; width % 3]),
         })
     });
     let transformer = (1usize..100, option::of(1usize..1000)).prop_map(|(depth, num_classes)| {
@@ -227,12 +228,15 @@ fn likelihood() -> impl Strategy<Value = LikelihoodSpec> {
             ..Default::default()
         })),
     ];
-    let chain = (1usize..100).prop_map(|steps| ChainSpec { steps, ..Default::default() });
+    let bound = prop_oneof![
+        (1usize..100).prop_map(|steps| BoundSpec::Chain(ChainSpec { steps, ..Default::default() })),
+        (1usize..100).prop_map(|draws| BoundSpec::Continuous(ContinuousSpec { draws })),
+    ];
     let tolerances = prop::collection::vec(1e-9..1e-1, 0..3);
-    (2usize..1000, 1usize..9, option::of(divergence), option::of(chain), tolerances).prop_map(
-        |(count, draws, divergence, chain, tolerances)| {
+    (2usize..1000, 1usize..9, option::of(divergence), option::of(bound), tolerances).prop_map(
+        |(count, draws, divergence, bound, tolerances)| {
             let lift = (count % 2 == 0).then_some(likelihood::Lift::Decoder);
-            LikelihoodSpec { count, draws, lift, divergence, chain, tolerances, ..Default::default() }
+            LikelihoodSpec { count, draws, lift, divergence, bound, tolerances, ..Default::default() }
         },
     )
 }

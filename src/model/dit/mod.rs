@@ -76,7 +76,7 @@ impl Dit {
     fn parts(&self, interface: &Interface, (channels, patches): (i64, Patches), b: &mut Builder) -> Parts {
         let (width, side) = (self.hidden_size as i64, patches.side);
         let features = self.frequency_embedding_size as i64;
-        let input = channels + interface.image as i64;
+        let input = interface.shown(channels);
         let deviation = Start::Glorot.deviation(input * side * side, width);
         let projection = [
             b.convolution("x_embedder.proj.weight", [width, input, side, side], deviation),

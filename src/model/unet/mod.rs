@@ -91,7 +91,7 @@ impl Unet {
     fn parts(&self, interface: &Interface, channels: i64, seed: u64, b: &mut Builder) -> Parts {
         let first = self.block_out_channels[0] as i64;
         let embedding = self.time_embedding_dim.map_or(4 * first, |length| length as i64);
-        let input = channels + interface.image as i64;
+        let input = interface.shown(channels);
         let settled = &mut Settled { config: self.clone(), embedding, image: input, masks: 0 };
         let features = if self.time_embedding_type == TimeEmbedding::Fourier { 2 * first } else { first };
         let conv_in = Conv2d::new(b, "conv_in", (input, first), 3, Start::Glorot);
