@@ -106,6 +106,23 @@ fn seconds_are_right_within_a_factor_of_three() {
 }
 
 #[test]
+fn a_likelihood_takes_what_was_said() {
+    let place = Place::new();
+    place.write("small.yaml", format!("{SMALL}likelihood: {{count: 2000, solver: rk4, steps: 20}}\n"));
+    place.run(&["train", "small.yaml", "-q", "--threads", "2", "--out", "run"]).ok();
+    let mut tries = Vec::new();
+    let right = (0..5).any(|_| {
+        let said = number(&forecast(&place, "small.yaml")["likelihood"]["seconds"]);
+        let found = place.run(&["likelihood", "run", "-q", "--json", "--threads", "2"]).ok().json();
+        let taken = number(&found["likelihood"]["seconds"]);
+        tries.push((said, taken));
+        near(said, taken)
+    });
+    eprintln!("(forecast, taken) {tries:?}");
+    assert!(right, "{tries:?}");
+}
+
+#[test]
 fn check_is_fast_and_leaves_no_trace() {
     let place = Place::new();
     place.write("small.yaml", SMALL);

@@ -242,21 +242,22 @@ fn measure_sampling(plan: &Plan) -> Result<Probe> {
     Ok(Probe { measured: count, seconds: seconds / nfe.max(1.0) * scale / sample.count as f64, bytes_per_example })
 }
 
-/// Seconds of an evaluation of the flow with its divergence for one sample, all threads being at work, and of one solution
-/// for all samples.
+/// Seconds of an evaluation of the flow with its divergence for one sample, all threads being at work, and of all of them.
 fn measure_likelihood(plan: &Plan, spec: &LikelihoodSpec) -> Result<Sampling> {
-    let few = spec.count.min(FEW);
-    let (mut nfe, _) = rehearse(plan, spec, few)?;
-    let seconds = fastest(SAMPLING, || {
-        let (found, seconds) = rehearse(plan, spec, few)?;
-        nfe = found;
-        Ok(seconds)
-    })?;
-    let full = |count: usize| load(count, spec.sampler(plan, count, None).chunk, plan.compute.workers.count());
-    let seconds_per_evaluation = seconds / nfe.max(1.0) * full(spec.count) / full(few) / spec.count as f64;
-    let steps = spec.sampler(plan, few, None).schedule.steps();
-    let all = |steps: usize| seconds_per_evaluation * nfe * steps as f64 / 2.0 * (spec.count * spec.draws) as f64;
-    Ok(Sampling { seconds_per_evaluation, seconds: steps.map(all) })
+    let mut count = spec.count.min(FEW);
+    rehearse(plan, spec, count)?;
+    let (mut nfe, mut seconds) = rehearse(plan, spec, count)?;
+    // Few samples cost little less than many, as long as calling operators is most of it.
+    while affordable(spec.count, count, seconds, SAMPLING) >= 2 * count {
+        count = affordable(spec.count, count, seconds, SAMPLING);
+        (nfe, seconds) = rehearse(plan, spec, count)?;
+    }
+    let seconds = fastest(SAMPLING, || Ok(rehearse(plan, spec, count)?.1))?.min(seconds);
+    let sampler = |count: usize| spec.sampler(plan, count, None);
+    let of_all = |count: usize| load(count, sampler(count).chunk, plan.compute.workers.count());
+    let each = seconds / nfe.max(1.0) * of_all(spec.count) / of_all(count) / spec.count as f64;
+    let all = |steps: usize| each * nfe * steps as f64 / steps.min(2) as f64 * (spec.count * spec.draws) as f64;
+    Ok(Sampling { seconds_per_evaluation: each, seconds: sampler(count).schedule.steps().map(all) })
 }
 
 /// The least of some measurements, of which the last starts within a time: other programs only ever add.

@@ -168,8 +168,8 @@ pub fn likelihood(
     Ok(likelihood)
 }
 
-/// Takes the first steps of the likelihood of `count` samples at initial parameters, which cost what others do: evaluations
-/// for each sample, and seconds.
+/// Takes the first steps of the likelihood of `count` samples at initial parameters, which cost what others do; two of a grid, or
+/// its only one. Evaluations for each sample, and seconds.
 ///
 /// # Errors
 /// Those of [`likelihood`].
@@ -181,7 +181,9 @@ pub(in crate::experiment) fn rehearse(plan: &Plan, spec: &LikelihoodSpec, count:
     match &mut sampler.schedule {
         // The way back begins where samples end.
         Schedule::Times(times) => *times = times.split_off(times.len().saturating_sub(3)),
-        Schedule::Adaptive { between: (t_max, t_min), .. } => *t_max = *t_min + 0.01 * (*t_max - *t_min),
+        Schedule::Adaptive { between: (t_max, t_min), .. } => {
+            *t_max = plan.sde.time_of_ratio(1.2 * plan.sde.kernel(*t_min).ratio());
+        }
     }
     let run = work.solve(model, &work.lifted(model, 0).x, sampler)?.run;
     Ok((run.nfe, run.seconds))
