@@ -25,6 +25,11 @@ pub fn each(values: &[f64], like: &Tensor) -> Tensor {
     }
 }
 
+/// Numbers that follow from `given`, of each sample or of all, as factors for `like` ([`each`]).
+pub fn factors<T>(given: &[T], like: &Tensor) -> impl Fn(fn(&T) -> f64) -> Tensor {
+    move |of| each(&given.iter().map(of).collect::<Vec<_>>(), like)
+}
+
 /// Standard normals of the shape, kind and device of `like` `[B, …]`: draw `draw` of the samples `first..first + B`.
 pub fn normals(stream: Stream, first: u64, draw: u32, like: &Tensor) -> Tensor {
     let mut values = vec![0.0; like.numel()];

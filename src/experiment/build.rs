@@ -155,11 +155,17 @@ impl NoiseLevelSpec {
     }
 }
 
+/// The bins of discrete data.
+pub(super) fn bins(data: &dyn Dataset) -> Option<Bins> {
+    data.scale().ok().and_then(|scale| scale.bins)
+}
+
 impl LearnedModel {
-    /// What stands around the network, where the root mean square of the data's coordinates is `sigma_data`, and `bins` are
-    /// those of discrete data.
-    pub fn preconditioning(&self, sigma_data: f64, bins: Option<Bins>) -> Preconditioning {
+    /// What stands around the network, where the root mean square of the data's coordinates is `sigma_data`.
+    pub fn preconditioning(&self, sigma_data: f64, data: &dyn Dataset) -> Preconditioning {
         let LearnedModel { predict: prediction, input, .. } = *self;
+        // To say their scale, tables are read through.
+        let bins = if self.fourier_features.0.is_empty() { None } else { bins(data) };
         let features = bins.map_or(Waves::default(), |bins| self.fourier_features.over(bins.range.0, bins.width));
         Preconditioning { prediction, sigma_data, input, noise_level: self.noise_level.build(), features }
     }

@@ -102,12 +102,12 @@ fn check_levels(sde: &dyn Sde) -> Result<(), Fault> {
     Ok(())
 }
 
-/// The times of a grid have to decrease even after rounding.
-pub(super) fn check_grid(grid: &GridSpec, sde: &dyn Sde, steps: usize) -> Result<(), Fault> {
+/// The times of a grid, which have to decrease even after rounding.
+pub(super) fn check_grid(grid: &GridSpec, sde: &dyn Sde, steps: usize) -> Result<Vec<f64>, Fault> {
     let times = grid.times(sde, steps)?;
     // Not `<=`, which a NaN would escape.
     match times.windows(2).position(|pair| pair[0].partial_cmp(&pair[1]) != Some(Ordering::Greater)) {
-        None => Ok(()),
+        None => Ok(times),
         Some(i) => Err(Fault::new(
             "",
             format!("with {steps} steps the time {} comes after {}", times[i + 1], times[i]),

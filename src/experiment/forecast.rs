@@ -244,15 +244,15 @@ fn measure_sampling(plan: &Plan) -> Result<Probe> {
 
 /// Seconds of an evaluation of the flow with its divergence for one sample, all threads being at work, and of all of them.
 fn measure_likelihood(plan: &Plan, spec: &LikelihoodSpec) -> Result<Sampling> {
-    let mut count = spec.count.min(FEW);
-    rehearse(plan, spec, count)?;
-    let (mut nfe, mut seconds) = rehearse(plan, spec, count)?;
+    let (model, mut count) = (plan.initial(plan.sigma_data()), spec.count.min(FEW));
+    let rehearse = |count: usize| rehearse(plan, spec, &*model, count);
+    let (mut nfe, mut seconds) = rehearse(count).and_then(|_| rehearse(count))?;
     // Few samples cost little less than many, as long as calling operators is most of it.
     while affordable(spec.count, count, seconds, SAMPLING) >= 2 * count {
         count = affordable(spec.count, count, seconds, SAMPLING);
-        (nfe, seconds) = rehearse(plan, spec, count)?;
+        (nfe, seconds) = rehearse(count)?;
     }
-    let seconds = fastest(SAMPLING, || Ok(rehearse(plan, spec, count)?.1))?.min(seconds);
+    let seconds = fastest(SAMPLING, || Ok(rehearse(count)?.1))?.min(seconds);
     let sampler = |count: usize| spec.sampler(plan, count, None);
     let of_all = |count: usize| load(count, sampler(count).chunk, plan.compute.workers.count());
     let each = seconds / nfe.max(1.0) * of_all(spec.count) / of_all(count) / spec.count as f64;

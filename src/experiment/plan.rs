@@ -6,13 +6,14 @@ use std::sync::Arc;
 use ndarray::ArrayD;
 use tch::{Device, Kind, Tensor};
 
+use super::build::bins;
 use super::choices::{GridSpec, SolverSpec};
 use super::hash::digest;
 use super::model_spec::ModelSpec;
 use super::spec::{Entry, Noise, Spec};
 use super::train_spec::TrainSpec;
 use super::truth::told_of_images;
-use crate::data::{Bins, Dataset, Library};
+use crate::data::{Dataset, Library};
 use crate::error::{Error, Fault, Result};
 use crate::model::{Builder, Condition, Interface, Network, Parameters, Trained};
 use crate::rng::{Purpose, Stream};
@@ -151,11 +152,6 @@ impl Plan {
         (network, builder.finish())
     }
 
-    /// The bins of discrete data.
-    pub(super) fn bins(&self) -> Option<Bins> {
-        self.data.scale().ok().and_then(|scale| scale.bins)
-    }
-
     /// The number of parameters of the network; none of an exact model.
     pub fn parameters(&self) -> usize {
         self.parameters
@@ -173,7 +169,7 @@ impl Plan {
         let augmentations = if model.network.is_told_augmentations() { data.augmentations() } else { 0 };
         let shape = data.shape();
         let features = model.fourier_features.channels(shape[0] as usize);
-        if features > 0 && self.bins().is_none() {
+        if features > 0 && bins(&**data).is_none() {
             let problem = format!("{} is continuous: there are no bins to have periods in", self.spec.data.name());
             return Err(Fault::new("model.fourier_features", problem, "remove it"));
         }
@@ -192,7 +188,7 @@ impl Plan {
     /// The denoiser around a network under a condition.
     pub(super) fn around(&self, network: Box<dyn Network>, sigma_data: f64, condition: Condition) -> Box<dyn Model> {
         let ModelSpec::Learned(model) = &self.spec.model else { panic!("an exact model has no network") };
-        let preconditioning = model.preconditioning(sigma_data, self.bins());
+        let preconditioning = model.preconditioning(sigma_data, &*self.data);
         Box::new(Trained { network, preconditioning, sde: self.sde.clone(), condition })
     }
 

@@ -63,7 +63,7 @@ impl Plan {
             time: train.time.build(&*self.sde, &*weighting, sigma_data),
             strata: train.quantiles.strata(train.batch),
             weighting,
-            preconditioning: model.preconditioning(sigma_data, self.bins()),
+            preconditioning: model.preconditioning(sigma_data, &**self.data()),
             seed: self.spec.seed,
             gradient_checkpointing: train.gradient_checkpointing,
         };

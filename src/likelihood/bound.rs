@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::rng::Stream;
 use crate::score::{Model, parts};
 use crate::sde::{Kernel, Sde};
-use crate::tensor::{each, normals};
+use crate::tensor::{each, factors, normals};
 use crate::threads::Workers;
 
 /// A bound −ln p(x₀) ≤ L_T + L + L_0 (Sohl-Dickstein et al. 2015).
@@ -107,7 +107,7 @@ fn of_part(
     let samples: Vec<usize> = (0..count).collect();
     let denoised = |i: usize, t: &[f64]| {
         let kernels: Vec<Kernel> = t.iter().map(|&t| sde.kernel(t)).collect();
-        let factor = |of: fn(&Kernel) -> f64| each(&kernels.iter().map(of).collect::<Vec<_>>(), x0);
+        let factor = factors(&kernels, x0);
         let x = x0 * factor(|k| k.alpha) + normals(stream, first, i as u32, x0) * factor(|k| k.sigma);
         let x0 = match t {
             [t] => model.denoise(&x, *t),

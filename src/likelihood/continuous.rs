@@ -31,8 +31,7 @@ impl Bound for Continuous {
     }
 
     fn term(&self, sde: &dyn Sde, i: usize, samples: Range<u64>) -> Term {
-        let lambda = |t: f64| -sde.kernel(t).ratio().ln();
-        let (low, high) = (lambda(self.between.0), lambda(self.between.1));
+        let (low, high) = (sde.kernel(self.between.0).lambda(), sde.kernel(self.between.1).lambda());
         let part = (high - low) / self.draws as f64;
         let ratio = |n: u64| (-(low + part * (i as f64 + self.stream.uniform(n, i as u32)))).exp();
         let ratios: Vec<f64> = samples.map(ratio).collect();

@@ -37,7 +37,7 @@ use tch::{Kind, Tensor};
 use crate::rng::Stream;
 use crate::score::{Denoiser, Model};
 use crate::sde::{Kernel, Sde};
-use crate::tensor::each;
+use crate::tensor::factors;
 
 /// A backbone with parameters.
 pub trait Network: Debug + Send {
@@ -159,15 +159,15 @@ impl Trained {
     /// D for states that share one time or have one each; `condition` is that of these states.
     fn predict(&self, x: &Tensor, t: &[f64], condition: &Condition) -> Tensor {
         let rows: Vec<Row> = t.iter().map(|&t| self.preconditioning.row(&*self.sde, t)).collect();
-        let factor = |of: fn(&Row) -> f64| each(&rows.iter().map(of).collect::<Vec<_>>(), x);
+        let factor = factors(&rows, x);
         // The network computes in float32 whatever the state's kind.
         let noise: Vec<f32> = rows.iter().map(|row| row.noise as f32).collect();
         let noise = Tensor::from_slice(&noise).to_device(x.device());
         let input = (x * factor(|row| row.input)).to_kind(Kind::Float);
         let input = self.preconditioning.features.beside(input, || {
             let kernels: Vec<Kernel> = t.iter().map(|&t| self.sde.kernel(t)).collect();
-            let numbers = |of: fn(&Kernel) -> f64| each(&kernels.iter().map(of).collect::<Vec<_>>(), x);
-            (x / numbers(|k| k.alpha), numbers(|k| k.ratio()))
+            let factor = factors(&kernels, x);
+            (x / factor(|k| k.alpha), factor(|k| k.ratio()))
         });
         let output = self.network.forward(&input, &noise, condition, None).to_kind(x.kind());
         let out = output * factor(|row| row.out);

@@ -17,7 +17,7 @@ use tch::{Device, Tensor};
 
 use super::{Denoiser, Model};
 use crate::sde::{Kernel, Sde};
-use crate::tensor::{each, finest};
+use crate::tensor::{factors, finest};
 
 /// The most weights w that are held at once (8 MiB in float64); batches above this number hold one each.
 pub const WEIGHTS: i64 = 1 << 20;
@@ -59,7 +59,7 @@ impl Empirical {
         let kernels: Vec<Kernel> = t.iter().map(|&t| self.sde.kernel(t)).collect();
         // [B, 1] against [B, N] and [B, D], or a plain number.
         let rows = x.reshape([x.size()[0], self.points.size()[1]]).to_kind(self.points.kind());
-        let factor = |of: fn(&Kernel) -> f64| each(&kernels.iter().map(of).collect::<Vec<_>>(), &rows);
+        let factor = factors(&kernels, &rows);
         let alpha = factor(|k| k.alpha);
         let gain = factor(|k| k.alpha / (k.sigma * k.sigma).max(LEAST_VARIANCE));
         // −‖x − α y‖²/(2σ²) up to a summand that all points share, in units of the gain α/σ²: x·y − α ‖y‖²/2.

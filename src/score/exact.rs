@@ -237,7 +237,7 @@ impl Exact {
         let kernels: Vec<Kernel> = t.iter().map(|&t| self.sde.kernel(t)).collect();
         // [B, 1] against [K, B, D], or a plain number.
         let rows = x.reshape([x.size()[0], -1]);
-        let factor = |of: fn(&Kernel) -> f64| tensor::each(&kernels.iter().map(of).collect::<Vec<_>>(), &rows);
+        let factor = tensor::factors(&kernels, &rows);
         let alpha = factor(|k| k.alpha);
         let centred = rows.unsqueeze(0) - &self.means * &alpha;
         let y = match &self.basis {

@@ -168,15 +168,19 @@ pub fn likelihood(
     Ok(likelihood)
 }
 
-/// Takes the first steps of the likelihood of `count` samples at initial parameters, which cost what others do; two of a grid, or
-/// its only one. Evaluations for each sample, and seconds.
+/// Takes the first steps of the likelihood of `count` samples, which cost what others do; two of a grid, or its only one. Evaluations for each sample, and seconds.
 ///
 /// # Errors
 /// Those of [`likelihood`].
-pub(in crate::experiment) fn rehearse(plan: &Plan, spec: &LikelihoodSpec, count: usize) -> Result<(f64, f64)> {
+pub(in crate::experiment) fn rehearse(
+    plan: &Plan,
+    spec: &LikelihoodSpec,
+    model: &dyn Model,
+    count: usize,
+) -> Result<(f64, f64)> {
     let few = LikelihoodSpec { count, ..spec.clone() };
     let work = Work::new((plan, &few), &Observed::held_out(plan, &few)?, &Nobody)?;
-    let model = &*plan.finest(&*plan.initial(plan.sigma_data()), count as i64);
+    let model = &*plan.finest(model, count as i64);
     let mut sampler = work.sampler(None);
     match &mut sampler.schedule {
         // The way back begins where samples end.
